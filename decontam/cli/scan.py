@@ -1,0 +1,137 @@
+"""decontam scan: say what would be found, where and why, and write nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import click
+import orjson
+
+from decontam.chain import Chain
+from decontam.evidence import verdict_row
+from decontam.files import Source, is_remote
+from decontam.shards import Layout, Unreadable, line_blocks
+from decontam.types import Action, Field, Record, Verdict
+
+_CONTEXT = 60  # characters around a match that are shown
+
+
+
+
+def _records_of(lines: Iterator[bytes], name: str, layout: Layout) -> Iterator[tuple[str, Record | Unreadable]]:
+    for row, line in enumerate(lines):
+        if line and not line.isspace():
+            yield f"{name}:{row}", layout.read(line, name, row)
+
+
+def _is_jsonl(head: bytes) -> bool:
+    return head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{"
+
+
+def _of_stdin(stream: IO[bytes], layout: Layout, as_text: bool) -> Iterator[tuple[str, Record | Unreadable]]:
+    first = stream.readline()
+    if _is_jsonl(first) and not as_text:
+
+        def lines() -> Iterator[bytes]:
+            yield first.rstrip(b"\n")
+            for line in stream:
+                yield line.rstrip(b"\n")
+
+        yield from _records_of(lines(), "-", layout)
+    else:
+        text = (first + stream.read()).decode("utf-8", "replace")
+        yield "-", Record("-", (Field("text", text),), {"source": "-"})
+
+
+def _of_path(path: str, layout: Layout, as_text: bool) -> Iterator[tuple[str, Record | Unreadable]]:
+    from decontam.inputs import discover, is_shard
+
+    if not is_remote(path) and Path(path).is_file() and (as_text or not is_shard(path)):
+        text = Path(path).read_bytes().decode("utf-8", "replace")
+        yield path, Record(path, (Field("text", text),), {"source": path})
+        return
+    for shard in discover([path])[0]:
+        with Source(shard.path) as source:
+            yield from _records_of((line for lines in line_blocks(source) for line in lines), shard.name, layout)
+
+
+@click.command("scan")
+@click.argument("path", default="-")
+@click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
+@click.option("--text-key", help="The key that holds the text of a record.")
+@click.option("--id-key", help="The key that holds the id of a record.")
+@click.option("--text", "as_text", is_flag=True, help="Take the input as one text, whatever its name or content.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line for each record, in input order.")
+@click.option("--all", "show_all", is_flag=True, help="Show records without findings too.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if any record would not be kept as it is.")
+def command(path: str, config_name: str | None, text_key: str | None, id_key: str | None, as_text: bool, as_json: bool,
+            show_all: bool, exit_code: bool) -> None:  # fmt: skip
+    """Explain what would be found in PATH (a text, a shard, a folder of shards; - is stdin), without writing anything."""
+    from decontam.config import chain_of, load_config, rules_of
+
+    keys = {"text_key": text_key, "id_key": id_key}
+    config = load_config(config_name, {"input": {key: value for key, value in keys.items() if value is not None}})
+    layout = Layout(config.input.text_key, config.input.id_key)
+    chain = chain_of(config)
+    records = _of_stdin(sys.stdin.buffer, layout, as_text) if path == "-" else _of_path(path, layout, as_text)
+    worst = _json(records, chain) if as_json else _words(records, chain, {rule.name: rule for rule in rules_of(config)}, show_all)
+    sys.exit(1 if exit_code and worst > Action.KEEP else 0)
+
+
+def _json(records: Iterator[tuple[str, Record | Unreadable]], chain: Chain) -> Action:
+    worst = Action.KEEP
+    for place, record in records:
+        if isinstance(record, Unreadable):
+            row: dict[str, Any] = {"schema": 1, "id": place, "action": None, "findings": [], "scores": {},
+                                   "error": {"reason": record.reason, "message": record.message}}  # fmt: skip
+        else:
+            verdict = chain.screen(record)
+            worst = max(worst, verdict.action)
+            row = verdict_row(record.id, verdict)
+        sys.stdout.buffer.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    sys.stdout.buffer.flush()
+    return worst
+
+
+def _words(records: Iterator[tuple[str, Record | Unreadable]], chain: Chain, rules: dict[str, Any], show_all: bool) -> Action:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False, soft_wrap=True)
+    worst, screened, shown = Action.KEEP, 0, 0
+    for place, record in records:
+        screened += 1
+        if isinstance(record, Unreadable):
+            console.print(Text.assemble((place, "bold"), "  ", (f"unreadable: {record.message}", "red")))
+            continue
+        verdict = chain.screen(record)
+        worst = max(worst, verdict.action)
+        if verdict.findings or show_all:
+            shown += 1
+            _show(console, record, verdict, rules)
+    console.print(f"{screened:,} records, {shown:,} shown" if show_all else f"{screened:,} records, {shown:,} with findings")
+    return worst
+
+
+def _show(console: Any, record: Record, verdict: Verdict, rules: dict[str, Any]) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble((record.id, "bold"), "  ", (verdict.action.name.lower(), "bold yellow")))
+    texts = {field.path: field.text for field in record.fields}
+    for finding in verdict.findings:
+        rule = rules.get(finding.name)
+        who = f" {finding.provider}" if finding.provider else ""
+        console.print(Text.assemble("  ", (finding.name, "cyan"), f"  {finding.kind}{who}, {finding.strength.name.lower()}"))
+        text, (start, end) = texts[finding.field], finding.span
+        before = text[max(0, start - _CONTEXT) : start].replace("\n", " ")
+        after = text[end : end + _CONTEXT].replace("\n", " ")
+        found = text[start:end] if end - start <= 4 * _CONTEXT else f"{text[start : start + 2 * _CONTEXT]} ... {text[end - _CONTEXT : end]}"
+        console.print(Text.assemble("    ", before, ("⟦" + found.replace("\n", " ") + "⟧", "bold red"), after))
+        if rule is not None:
+            console.print(Text(f"    why: {rule.why}", "dim"))
+            console.print(Text(f"    source: {rule.source}", "dim"))
+        if "settled" in finding.detail:
+            console.print(Text(f"    settled: {finding.detail['settled']}", "dim"))

@@ -1,0 +1,270 @@
+"""Config: YAML -> checked, frozen options -> Chain. The only place that opens packs and other artefacts.
+
+`configs/default.yaml` holds every option with its default; a config of one's own is merged into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from annotated_types import Ge, Le
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+import decontam
+from decontam.chain import Chain
+from decontam.errors import ConfigError, did_you_mean
+from decontam.policy import Policy
+from decontam.rules import Rule, read_packs
+from decontam.scan import Scanner
+from decontam.stages import STAGES, stage_class, third_party
+
+_STRICT = ConfigDict(extra="forbid")
+_HERE = Path(decontam.__file__).parent
+_PACKS = _HERE / "packs"
+BUILTIN = "builtin"
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Input:
+    text_key: str
+    id_key: str
+    max_error_rate: Annotated[float, Ge(0), Le(1)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Output:
+    kept: Literal["all", "changed", "none"]
+    zstd_level: Annotated[int, Ge(1), Le(19)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Quarantine:
+    original: Literal["keep", "drop"]
+    secrets: Literal["keep", "drop"]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class StageOptions:
+    enabled: bool = True
+    packs: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    options: Mapping[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Config:
+    """A whole configuration, checked. Plain values all through, so it travels to workers as JSON."""
+
+    input: Input
+    output: Output
+    quarantine: Quarantine
+    stages: Mapping[str, StageOptions]
+    policy: Policy
+
+    def to_dict(self) -> dict[str, Any]:
+        dumped: dict[str, Any] = _CONFIG.dump_python(self, mode="json")
+        return _named(dumped)
+
+
+_CONFIG = TypeAdapter(Config)
+
+
+def _named(dumped: dict[str, Any]) -> dict[str, Any]:
+    """Actions and strengths by name, as they are written in YAML."""
+    from decontam.types import Action, Strength
+
+    policy = dumped["policy"]
+    for row in policy["actions"]:
+        row["action"] = Action(row["action"]).name.lower()
+        row["strength"] = Strength(row["strength"]).name.lower()
+    for row in policy["combine"]:
+        row["strength"] = Strength(row["strength"]).name.lower()
+        row["becomes"] = Strength(row["becomes"]).name.lower()
+    for row in policy["mask_limits"]:
+        row["above"] = Action(row["above"]).name.lower()
+    return dumped
+
+
+def shipped() -> dict[str, Path]:
+    """The configs that come with the package, by name: `--config strict` works anywhere."""
+    for folder in (_HERE / "configs", _HERE.parent / "configs"):  # in the wheel; in a checkout
+        if folder.is_dir():
+            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+    raise ConfigError(f"no configs beside {_HERE}; the installation is incomplete, install decontam again")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        names = ", ".join(shipped())
+        raise ConfigError(f"{path}: {error.strerror}; name a YAML file or one of {names}{did_you_mean(str(path), shipped())}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if content is not None and not isinstance(content, dict):
+        raise ConfigError(f"{path}: a config is a mapping of options, like configs/default.yaml")
+    return content or {}
+
+
+def _merged(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
+    if isinstance(base, dict) and isinstance(over, dict):
+        return {key: _merged(base[key], over[key], (*path, key)) if key in base and key in over else over.get(key, base.get(key))
+                for key in {**base, **over}}  # fmt: skip
+    if path == ("policy", "actions") and isinstance(over, list):
+        return over + base
+    return over
+
+
+def _absolute_packs(options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    for stage in (options.get("stages") or {}).values():
+        if isinstance(stage, dict) and isinstance(stage.get("packs"), list):
+            stage["packs"] = [pack if pack == BUILTIN else str(folder / str(pack)) for pack in stage["packs"]]
+    return options
+
+
+def _explained(error: ValidationError, where: str, given: dict[str, Any]) -> ConfigError:
+    """The first problem in a sentence: where it stands, what is wrong, what was probably meant."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    dotted = ".".join(place)
+    if first["type"] in {"unexpected_keyword_argument", "extra_forbidden"}:
+        siblings = _keys_at(place[:-1])
+        return ConfigError(f"{where}: unknown key {dotted!r}{did_you_mean(place[-1], siblings)}")
+    if first["type"] in {"missing", "missing_argument"}:
+        return ConfigError(f"{where}: {'.'.join(place[:-1])} lacks {place[-1]!r}")
+    return ConfigError(f"{where}: {dotted}: {first['msg'].removeprefix('Value error, ')} (found {str(first['input'])[:60]!r})")
+
+
+def _keys_at(place: list[str]) -> list[str]:
+    """Keys that the schema knows at a place; list indices and stage names fit any."""
+    schema = json_schema()
+    node: Any = schema
+    for part in place:
+        node = _resolve(node, schema)
+        node = node.get("properties", {}).get(part) or node.get("items") or node.get("additionalProperties") or {}
+    return list(_resolve(node, schema).get("properties", {}))
+
+
+def _resolve(node: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    while isinstance(node, dict) and "$ref" in node:
+        node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+    return node if isinstance(node, dict) else {}
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a complete config, for editors. Actions and strengths are written by name."""
+    return _CONFIG.json_schema()
+
+
+def check(options: dict[str, Any], where: str = "config") -> Config:
+    """A complete mapping of options, checked. Raises ConfigError with one sentence."""
+    try:
+        config = _CONFIG.validate_python(options)
+    except ValidationError as error:
+        raise _explained(error, where, options) from None
+    known = {**STAGES, **third_party()}
+    for name in config.stages:
+        if name not in known:
+            raise ConfigError(f"{where}: unknown stage {name!r}{did_you_mean(name, known)}; known: {', '.join(known)}")
+    for allowed in config.policy.allow:
+        try:
+            date.fromisoformat(allowed.expires)
+        except ValueError:
+            raise ConfigError(f"{where}: policy.allow: expires: {allowed.expires!r} is not a date, YYYY-MM-DD") from None
+    return config
+
+
+def load_config(name: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """The config in a file, or shipped under that name, or the default, merged into the defaults.
+
+    `overrides` is merged last: `{"input": {"text_key": "content"}}`. Raises ConfigError.
+    """
+    configs = shipped()
+    options = _absolute_packs(_read_yaml(configs["default"]), configs["default"].parent)
+    where = "default"
+    if name is not None and str(name) != "default":
+        path = configs.get(str(name), Path(name))
+        where = str(name)
+        options = _merged(options, _absolute_packs(_dates_as_text(_read_yaml(path)), path.resolve().parent))
+    return check(_merged(options, dict(overrides or {})), where)
+
+
+def _dates_as_text(value: Any) -> Any:
+    """YAML makes a date of 2027-12-31; JSON has none."""
+    if isinstance(value, dict):
+        return {key: _dates_as_text(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_dates_as_text(inner) for inner in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def expired(config: Config, today: date) -> tuple[str, ...]:
+    """A sentence for each allowance whose last day has passed."""
+    return tuple(
+        f"policy.allow: {allowed.reason!r} by {allowed.by} expired on {allowed.expires} and is ignored"
+        for allowed in config.policy.allow
+        if date.fromisoformat(allowed.expires) < today
+    )
+
+
+def pack_paths(stage: str, packs: tuple[str, ...]) -> list[Path]:
+    """The pack files that a stage's `packs` name, in order. Raises ConfigError."""
+    paths: list[Path] = []
+    for pack in packs:
+        path = _PACKS / stage if pack == BUILTIN else Path(pack)
+        if not path.exists():
+            raise ConfigError(f"stages.{stage}.packs: {pack} does not exist; name a YAML file, a folder of them, or {BUILTIN!r}")
+        paths += sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    return paths
+
+
+def rules_of(config: Config) -> tuple[Rule, ...]:
+    """All rules that the config switches on. Raises RuleError, ConfigError."""
+    rules: list[Rule] = []
+    for stage, options in config.stages.items():
+        if options.enabled:
+            read = read_packs(pack_paths(stage, options.packs))
+            rules += [rule for rule in read if not any(fnmatchcase(rule.id, name) for name in options.disable)]
+    return tuple(rules)
+
+
+@lru_cache(maxsize=8)
+def _scanner(rules: tuple[Rule, ...]) -> Scanner:
+    return Scanner(rules)
+
+
+def chain_of(config: Config, today: date | None = None) -> Chain:
+    """The chain that a config describes. Raises ConfigError, RuleError.
+
+    Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
+    """
+    scanner = _scanner(rules_of(config))
+    known = {**STAGES, **third_party()}
+    day = today or date.today()
+    current = tuple(allowed for allowed in config.policy.allow if date.fromisoformat(allowed.expires) >= day)
+    stages = []
+    for name, where in known.items():
+        options = config.stages.get(name)
+        if options is not None and options.enabled:
+            stages.append(stage_class(where).load(options.options, scanner))
+    return Chain(tuple(stages), replace(config.policy, allow=current))
+
+
+def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
+    """A digest of all that decides what a run writes: options, revisions of rules, version of the code."""
+    content = {
+        "config": config.to_dict(),
+        "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
+        "version": decontam.__version__,
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,50 @@
+"""Everything decontam raises on purpose.
+
+DecontamError          catch this to catch them all; each message says where, what, and what to do
+├── ConfigError        the configuration: unknown key, unknown stage, bad value
+├── RuleError          a rule pack: duplicate id, no examples, a pattern that does not compile
+├── InputError         what the user pointed at: no input, wrong text key, colliding names, a held output folder
+├── ShardError         one shard cannot be read or written: truncated, corrupt, vanished
+└── BooksError         the counts of a run do not add up
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class DecontamError(Exception):
+    """Catch this to catch everything decontam raises on purpose."""
+
+
+class ConfigError(DecontamError):
+    """The configuration is wrong; nothing was written."""
+
+
+class RuleError(DecontamError):
+    """A rule pack is wrong; nothing was written."""
+
+
+class InputError(DecontamError):
+    """The inputs or the output folder cannot be used as asked; nothing was written."""
+
+
+class ShardError(DecontamError):
+    """One shard cannot be read or written; the other shards go on."""
+
+
+class BooksError(DecontamError):
+    """Records read and records accounted for differ."""
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """A hint to append to a message, or nothing.
+
+    >>> did_you_mean("catchs", ["catches", "spares"])
+    "; did you mean 'catches'?"
+    >>> did_you_mean("zzz", ["catches", "spares"])
+    ''
+    """
+    close = difflib.get_close_matches(wrong, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

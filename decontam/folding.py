@@ -1,0 +1,236 @@
+"""Folding: the plain text behind a disguise, with every offset still leading back to the original.
+
+Soft hyphens and zero-width characters are taken out; full-width, mathematical and ligature letters, foreign digits
+and exotic spaces become plain ones; look-alike letters become Latin, only inside words that mix scripts; HTML
+entities and JSON escapes are decoded, also when they were escaped twice or thrice.
+
+Folding is for text that needs it: `TRIGGERS` are cheap patterns (RE2 syntax, run in the same pass as the rules), and
+a text in which none of them fires is its own folded form as far as any rule can tell. The price is that a trigger
+has to exist for each disguise; `tests/test_folding.py` asks this of all of them.
+
+Kept simple on purpose: a character is folded by itself, so `e` + U+0301 does not become `é`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import unicodedata
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import re2
+
+from decontam.types import Span
+
+_LEVELS = 3  # JSON in JSON in JSON has been seen in logs; deeper nesting has not
+
+
+def _characters(*ranges: tuple[int, int]) -> str:
+    return "".join(f"{chr(low)}-{chr(high)}" if low < high else chr(low) for low, high in ranges)
+
+
+# Default-ignorable code points, Unicode 16 DerivedCoreProperties, but for the joiners; and the code point that a
+# known special-token sanitizer inserts (peers: dolma tokens-sanitizer).
+_INVISIBLE = _characters(
+    (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C), (0x180E, 0x180E), (0x200B, 0x200B), (0x200E, 0x200F),
+    (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0),
+    (0xE0000, 0xE0FFF), (0x10F000, 0x10F0FF),
+)  # fmt: skip
+# Joiners and variation selectors are ordinary in emoji, Persian and Indic text: they only count next to these.
+_JOINERS = _characters((0x200C, 0x200D), (0xFE00, 0xFE0F))
+_PLAIN = "0-9A-Za-z" + _characters((0x4E00, 0x9FFF))
+_STYLED = _characters((0xFF10, 0xFF19), (0xFF20, 0xFF3A), (0xFF41, 0xFF5A), (0x24B6, 0x24E9), (0xFB00, 0xFB06),
+                      (0x1D400, 0x1D7FF), (0x1F130, 0x1F149))  # fmt: skip
+_FOREIGN_DIGITS = _characters((0x660, 0x669), (0x6F0, 0x6F9), (0x966, 0x96F), (0x9E6, 0x9EF))
+_SPACES = _characters((0xA0, 0xA0), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000))
+_HYPHENS = _characters((0x2010, 0x2012), (0x2212, 0x2212), (0xFE63, 0xFE63), (0xFF0D, 0xFF0D))
+# Full-width punctuation matters only where a number or an address is written with it; nothing else asks for it.
+_PUNCTUATION = _characters((0xFF05, 0xFF05), (0xFF08, 0xFF0B), (0xFF0E, 0xFF0F), (0xFF3F, 0xFF3F))
+_OTHER_SCRIPTS = _characters((0x370, 0x3FF), (0x400, 0x52F))
+
+_LOOKALIKES = dict(
+    zip(
+        "аеорсухіјѕԁһӏԛԝгкпАВЕКМНОРСТХІЈЅҮԌԚԜ" + "ονικρυχαγΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+        "aeopcyxijsdhlqwrknABEKMHOPCTXIJSYGQW" + "ovikpuxayABEZHIKMNOPTYX",
+        strict=True,
+    )
+)
+
+class _Disguise(NamedTuple):
+    """`trigger` (RE2 syntax, no captures) says that a text may wear it; `edit` (for `re`) finds what to take off."""
+
+    trigger: str
+    edit: str
+
+
+_DISGUISES: dict[str, _Disguise] = {
+    "invisible": _Disguise(f"[{_INVISIBLE}]|[{_PLAIN}][{_JOINERS}][{_PLAIN}]", f"[{_INVISIBLE}{_JOINERS}]+"),
+    "styled": _Disguise(f"[{_STYLED}]", f"[{_STYLED}{_PUNCTUATION}]"),
+    "digit": _Disguise(f"[{_FOREIGN_DIGITS}]{{4}}", f"[{_FOREIGN_DIGITS}]"),
+    "separator": _Disguise(
+        f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", f"[{_SPACES}{_HYPHENS}{_PUNCTUATION}]"
+    ),
+    "mixed": _Disguise(
+        f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}][A-Za-z]",
+        f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}](?=[A-Za-z])",
+    ),
+    "entity": _Disguise(
+        r"&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|(?:amp|quot|apos|lt|gt|nbsp|shy|colon|commat|period|lowbar|zwj|zwnj));",
+        r"&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|[A-Za-z][A-Za-z0-9]{1,24});",
+    ),
+    "escape": _Disguise(
+        r'\\u[0-9A-Fa-f]{4}|\\"\s{0,3}[:,\]}]|[\[{:,]\s{0,3}\\"',
+        r"\\+(?:u[0-9A-Fa-f]{4}(?:\\+u[dD][c-fC-F][0-9A-Fa-f]{2})?|[\"/nrt])",
+    ),
+}
+
+TRIGGERS: tuple[str, ...] = tuple(disguise.trigger for disguise in _DISGUISES.values())
+"""Patterns that say a text may have something to fold; RE2 syntax, no captures."""
+
+
+@lru_cache(maxsize=1 << len(_DISGUISES))
+def _edit_pattern(worn: tuple[int, ...]) -> re.Pattern[str]:
+    names = list(_DISGUISES)
+    return re.compile("|".join(f"(?P<{names[index]}>{_DISGUISES[names[index]].edit})" for index in worn))
+
+
+@lru_cache(maxsize=1)
+def _trigger_set() -> Any:
+    triggers = re2.Set.SearchSet()
+    for trigger in TRIGGERS:
+        triggers.Add(trigger.encode())
+    triggers.Compile()
+    return triggers
+
+
+_UNICODE_ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
+_SEPARATOR = dict.fromkeys(map(chr, (0x2010, 0x2011, 0x2012, 0x2212, 0xFE63, 0xFF0D)), "-")
+_WORD_LETTER = re.compile(rf"[A-Za-z{_OTHER_SCRIPTS}]")
+_LONGEST_WORD = 64
+
+
+_SHORT_ESCAPES = {'\\"': '"', r"\/": "/", r"\n": "\n", r"\r": "\r", r"\t": "\t"}
+
+
+def _unescape(escape: str) -> str:
+    short = _SHORT_ESCAPES.get(escape)
+    if short is not None:
+        return short
+    units = [int(unit, 16) for unit in _UNICODE_ESCAPE.findall(escape)]
+    if not units:
+        return {"n": "\n", "r": "\r", "t": "\t"}.get(escape[-1], escape[-1])
+    if len(units) == 2 and 0xD800 <= units[0] < 0xDC00:
+        return chr(0x10000 + ((units[0] - 0xD800) << 10) + (units[1] - 0xDC00))
+    return "".join(map(chr, units))
+
+
+def _replacement(match: re.Match[str]) -> str:
+    found = match.group()
+    kind = match.lastgroup
+    if kind == "invisible":
+        return ""
+    if kind == "styled":
+        return unicodedata.normalize("NFKC", found)
+    if kind == "digit":
+        return str(unicodedata.digit(found))
+    if kind == "separator":
+        return _SEPARATOR.get(found) or unicodedata.normalize("NFKC", found)
+    if kind == "entity":
+        return html.unescape(found)
+    return _unescape(found)
+
+
+def _latin_word(text: str, start: int, floor: int) -> tuple[int, int, str] | None:
+    """The mixed-script word around `start` in Latin letters, or None where a letter has no Latin look-alike."""
+    low = start
+    while low > floor and start - low < _LONGEST_WORD and _WORD_LETTER.match(text, low - 1):
+        low -= 1
+    high = start
+    while high < len(text) and high - start < _LONGEST_WORD and _WORD_LETTER.match(text, high):
+        high += 1
+    word = text[low:high]
+    latin = "".join(_LOOKALIKES.get(letter, letter) for letter in word)
+    return (low, high, latin) if latin.isascii() else None
+
+
+def _edits(text: str) -> Iterator[tuple[int, int, str]]:
+    worn = _trigger_set().Match(text.encode("utf-8", "replace"))
+    done = 0
+    for match in _edit_pattern(tuple(sorted(worn))).finditer(text) if worn else ():
+        if match.start() < done:
+            continue
+        if match.lastgroup == "mixed":
+            edit = _latin_word(text, match.start(), done)
+            if edit is None:
+                continue
+        else:
+            edit = (*match.span(), _replacement(match))
+            if edit[2] == match.group():
+                continue
+        done = edit[1]
+        yield edit
+
+
+class Folded:
+    """A folded text. `original(start, end)` leads from its characters back to those of the text it was folded from."""
+
+    __slots__ = ("_behind", "_ends", "_resumes", "_starts", "text")
+
+    def __init__(self, text: str, behind: Folded | None = None) -> None:
+        edits = list(_edits(text))
+        pieces: list[str] = []
+        at = 0
+        for start, end, replacement in edits:
+            pieces += (text[at:start], replacement)
+            at = end
+        pieces.append(text[at:])
+        self.text = "".join(pieces)
+        self._behind = behind
+        lengths = list(accumulate(map(len, pieces)))
+        self._starts = [0, *lengths[0:-1:2]]  # where each replacement begins, in folded characters
+        self._resumes = [0, *lengths[1:-1:2]]  # where unchanged text goes on after it
+        self._ends = [(0, 0), *((start, end) for start, end, _ in edits)]  # the same in the original
+
+    def _of(self, position: int) -> tuple[int, int]:
+        """The original characters behind one folded character."""
+        edit = bisect_right(self._starts, position) - 1
+        if position < self._resumes[edit]:
+            return self._ends[edit]
+        at = self._ends[edit][1] + position - self._resumes[edit]
+        return at, at + 1
+
+    def original(self, start: int, end: int) -> Span:
+        """The span in the original text that folded to `start..end` (end > start)."""
+        span = Span(self._of(start)[0], self._of(end - 1)[1])
+        return self._behind.original(*span) if self._behind else span
+
+    @property
+    def changed(self) -> bool:
+        return len(self._starts) > 1
+
+
+def fold(text: str) -> Folded:
+    """Fold `text`, through up to three levels of escaping. Linear in its length.
+
+    >>> fold("ch\\u00adatcmpl-１２").text
+    'chatcmpl-12'
+    >>> fold("ch\\u00adatcmpl-１２").original(0, 4)
+    Span(start=0, end=5)
+    >>> fold(r'{\\"id\\": 7}').text
+    '{"id": 7}'
+    >>> fold("Москва и Paris").text
+    'Москва и Paris'
+    """
+    folded = Folded(text)
+    for _ in range(_LEVELS - 1):
+        if not folded.changed:
+            break
+        deeper = Folded(folded.text, folded)
+        if not deeper.changed:
+            break
+        folded = deeper
+    return folded

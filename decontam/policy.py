@@ -1,0 +1,259 @@
+"""Policy: what the findings about a record mean, and what is done about it.
+
+Settling comes first, and each step leaves its reason in the finding's detail under `settled`:
+mentions count as Strength.MENTION, findings that stand together are raised, what is allowed counts as a mention too.
+Then each finding costs what the first row that fits it says, and the dearest action wins. So a further finding can
+only harden a verdict.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict
+from pydantic.dataclasses import dataclass
+
+from decontam.errors import did_you_mean
+from decontam.rules import Words, strength_named
+from decontam.types import Action, Finding, Record, Redaction, Span, Strength, Verdict
+
+_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+def action_named(value: Any) -> Any:
+    """
+    >>> action_named("redact")
+    <Action.REDACT: 2>
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return Action[value.upper()]
+    except KeyError:
+        known = [action.name.lower() for action in Action]
+        raise ValueError(f"is one of {', '.join(known)}{did_you_mean(value, known)}") from None
+
+
+NamedStrength = Annotated[Strength, BeforeValidator(strength_named)]
+NamedAction = Annotated[Action, BeforeValidator(action_named)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Row:
+    """One line of the action table. What is left out fits anything; names may hold * and ?."""
+
+    action: NamedAction
+    rule: str = "*"
+    """`stage/rule`"""
+    kind: str = "*"
+    provider: str = "*"
+    source: str = "*"
+    """The path of the shard, as the input was named."""
+    strength: NamedStrength = Strength.MENTION
+    """At least this strong."""
+
+    def fits(self, finding: Finding, source: str) -> bool:
+        return (
+            finding.strength >= self.strength
+            and fnmatchcase(finding.name, self.rule)
+            and fnmatchcase(finding.kind, self.kind)
+            and fnmatchcase(finding.provider or "", self.provider)
+            and fnmatchcase(source, self.source)
+        )
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Combination:
+    """Findings of one stage that are more together than alone: `kinds` different ones, or `count` of one rule.
+
+    They count when they are at least `strength` and at most `characters` apart, in one field.
+    """
+
+    why: str
+    stage: str
+    strength: NamedStrength
+    becomes: NamedStrength
+    characters: int
+    kinds: int | None = None
+    count: int | None = None
+
+    def raised(self, findings: Sequence[Finding]) -> set[int]:
+        """Indices of the findings that this combination raises."""
+        able = [
+            (finding.field, finding.span.start, index)
+            for index, finding in enumerate(findings)
+            if finding.stage == self.stage and finding.strength >= self.strength
+        ]
+        if len(able) < (self.kinds or self.count or 1):
+            return set()
+        groups: dict[Any, list[tuple[int, int]]] = {}
+        for path, start, index in sorted(able):
+            groups.setdefault(path if self.kinds else (path, findings[index].rule), []).append((start, index))
+        return {index for group in groups.values() for index in self._close(group, findings)}
+
+    def _close(self, group: list[tuple[int, int]], findings: Sequence[Finding]) -> Iterable[int]:
+        """Slide over findings in order of position; a window that holds enough raises all that is in it."""
+        inside: dict[Any, int] = {}
+        first = raised_to = 0
+        for last, (start, index) in enumerate(group):
+            inside[self._what(findings[index])] = inside.get(self._what(findings[index]), 0) + 1
+            while start - group[first][0] > self.characters:
+                gone = self._what(findings[group[first][1]])
+                inside[gone] -= 1
+                if not inside[gone]:
+                    del inside[gone]
+                first += 1
+            if len(inside) >= (self.kinds or self.count or 1):
+                yield from (i for _, i in group[max(first, raised_to) : last + 1])
+                raised_to = last + 1
+
+    def _what(self, finding: Finding) -> Any:
+        return finding.kind if self.kinds else finding.span
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Allowance:
+    """Findings that are no harm, who says so and until when. All that is given must hold."""
+
+    reason: str
+    by: str
+    expires: str
+    """The last day, YYYY-MM-DD; an expired allowance is ignored, and the run says so."""
+    rule: str = "*"
+    source: str = "*"
+    providers: Words = ()
+    values: Words = ()
+    """Matched texts, in any case; `sha256:<hex>` stands for one that should not be written down."""
+    domains: Words = ()
+    """Domains of e-mail addresses and URLs; their subdomains too."""
+
+    def covers(self, finding: Finding, source: str, value: str) -> bool:
+        return (
+            fnmatchcase(finding.name, self.rule)
+            and fnmatchcase(source, self.source)
+            and (not self.providers or _all_among(providers_of(finding), self.providers))
+            and (not self.values or _listed(value, self.values))
+            and (not self.domains or _in_domains(value, self.domains))
+        )
+
+
+def providers_of(finding: Finding) -> tuple[str, ...]:
+    """Everyone whose trace it may be."""
+    return tuple(finding.detail.get("providers") or ([finding.provider] if finding.provider else []))
+
+
+def _all_among(providers: Sequence[str], allowed: Sequence[str]) -> bool:
+    return bool(providers) and set(providers) <= set(allowed)
+
+
+def _listed(value: str, listed: Iterable[str]) -> bool:
+    low = value.casefold()
+    digest = "sha256:" + hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
+    return any(entry in (digest, value) or entry.casefold() == low for entry in listed)
+
+
+def _in_domains(value: str, domains: Iterable[str]) -> bool:
+    host = value.rpartition("@")[2].rpartition("//")[2].partition("/")[0].partition(":")[0].casefold().rstrip(".")
+    return any(host == domain.casefold() or host.endswith("." + domain.casefold()) for domain in domains)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class MaskLimit:
+    """So many validated findings of a stage are masked; a record with more of them gets `above`."""
+
+    stage: str
+    spans: int
+    above: NamedAction
+
+
+def _settled(finding: Finding, strength: Strength, reason: str) -> Finding:
+    return replace(finding, strength=strength, detail={**finding.detail, "settled": reason})
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Policy:
+    """`decide` is a function of the record and its findings; it knows no stage, no file and no clock."""
+
+    actions: tuple[Row, ...]
+    combine: tuple[Combination, ...] = ()
+    allow: tuple[Allowance, ...] = ()
+    mask_limits: tuple[MaskLimit, ...] = ()
+    placeholder: str = "<{kind}>"
+
+    def action(self, finding: Finding, source: str = "") -> Action:
+        return next((row.action for row in self.actions if row.fits(finding, source)), Action.KEEP)
+
+    def settle(self, record: Record, findings: Iterable[Finding], source: str) -> tuple[Finding, ...]:
+        settled = [
+            _settled(finding, Strength.MENTION, f"mention: {finding.detail['mention']}") if "mention" in finding.detail else finding
+            for finding in findings
+        ]
+        for combination in self.combine:
+            for index in combination.raised(settled):
+                if settled[index].strength < combination.becomes:
+                    settled[index] = _settled(settled[index], combination.becomes, combination.why)
+        return tuple(self._allowed(record, settled, source)) if self.allow else tuple(settled)
+
+    def _allowed(self, record: Record, findings: list[Finding], source: str) -> Iterable[Finding]:
+        texts = {path: text for path, text, _ in record.fields}
+
+        def allowance(finding: Finding) -> Allowance | None:
+            value = texts.get(finding.field, "")[slice(*finding.span)]
+            return next((allowed for allowed in self.allow if allowed.covers(finding, source, value)), None)
+
+        # A provider excuses its findings only where nothing conclusive points to somebody else.
+        stranger = any(f.strength == Strength.CONCLUSIVE and f.provider and allowance(f) is None for f in findings)
+        for finding in findings:
+            allowed = allowance(finding)
+            if allowed is None or (allowed.providers and stranger):
+                yield finding
+            else:
+                yield _settled(finding, Strength.MENTION, f"allowed: {allowed.reason} ({allowed.by})")
+
+    def decide(self, record: Record, findings: Iterable[Finding]) -> Verdict:
+        """The verdict on a record, from everything that was found in it."""
+        source = str(record.meta.get("source", ""))
+        settled = self.settle(record, findings, source)
+        actions = [
+            Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source) for finding in settled
+        ]
+        action = max(actions, default=Action.KEEP)
+        for limit in self.mask_limits:
+            masked = {
+                (finding.field, finding.span)
+                for finding, does in zip(settled, actions, strict=True)
+                if does == Action.REDACT and finding.stage == limit.stage and finding.strength >= Strength.STRONG
+            }
+            if len(masked) > limit.spans:
+                action = max(action, limit.above)
+        if action != Action.REDACT:
+            return Verdict(action, settled)
+        redacted = [finding for finding, does in zip(settled, actions, strict=True) if does == Action.REDACT]
+        return Verdict(action, settled, redactions=self.redactions(redacted))
+
+    def redactions(self, findings: Iterable[Finding]) -> tuple[Redaction, ...]:
+        """Non-overlapping replacements, in order; overlapping findings are masked as one, named by the widest."""
+        merged: list[tuple[str, Span, Finding]] = []
+        for finding in sorted(findings, key=lambda f: (f.field, f.span.start, -f.span.end)):
+            if merged and merged[-1][0] == finding.field and finding.span.start < merged[-1][1].end:
+                path, span, widest = merged[-1]
+                wider = finding if finding.span.end - finding.span.start > widest.span.end - widest.span.start else widest
+                merged[-1] = path, Span(span.start, max(span.end, finding.span.end)), wider
+            else:
+                merged.append((finding.field, finding.span, finding))
+        return tuple(Redaction(path, span, self.placeholder.format(kind=finding.kind)) for path, span, finding in merged)
+
+
+def redacted(text: str, redactions: Iterable[Redaction]) -> str:
+    """`text` with the redactions of its field applied; every other character untouched.
+
+    >>> redacted("write to a@b.cn now", [Redaction("text", Span(9, 15), "<EMAIL>")])
+    'write to <EMAIL> now'
+    """
+    for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span, reverse=True):
+        text = text[:start] + replacement + text[end:]
+    return text

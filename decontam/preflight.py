@@ -1,0 +1,69 @@
+"""Pre-flight: a look at the first records before anything is written, so that a wrong key costs a second, not a night."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+
+import orjson
+
+from decontam.errors import InputError
+from decontam.files import Source
+from decontam.inputs import Shard
+from decontam.shards import Layout, Unreadable, line_blocks
+from decontam.types import Record
+
+_RECORDS = 100
+_BLOCK = 1 << 16
+
+
+def _first_lines(shard: Shard, count: int) -> list[bytes]:
+    with Source(shard.path) as source:
+        lines = (line for lines in line_blocks(source, _BLOCK) for line in lines if line and not line.isspace())
+        return list(islice(lines, count))
+
+
+def check(shards: Iterable[Shard], layout: Layout) -> None:
+    """Raises InputError where none of the first records has a text: what was found instead, and what to do about it.
+
+    Raises ShardError where the first shards cannot be read.
+    """
+    lines: list[bytes] = []
+    for shard in shards:
+        lines += _first_lines(shard, _RECORDS - len(lines))
+        if len(lines) == _RECORDS:
+            break
+    seen = [layout.read(line, "", 0) for line in lines]
+    if not seen or any(isinstance(record, Record) for record in seen):
+        return
+    reasons = Counter(record.reason for record in seen if isinstance(record, Unreadable))
+    many = f"any of {len(lines)} records" if len(lines) > 1 else "the only record"
+    if reasons.keys() <= {"malformed", "bad_utf8", "not_object"}:
+        raise InputError(_no_records(lines, many))
+    raise InputError(f"no {layout.text_key!r} in {many}; {_likely(lines)}")
+
+
+def _no_records(lines: list[bytes], many: str) -> str:
+    if lines[0].lstrip()[:1] == b"[":
+        return "the input is one JSON array, not one JSON object a line; convert it first, with jq -c '.[]' for example"
+    return f"no JSON object in {many}; a shard holds one JSON object a line"
+
+
+def _likely(lines: list[bytes]) -> str:
+    """The key that probably holds the text: the one with the longest strings among those that most records have."""
+    found: Counter[str] = Counter()
+    length: Counter[str] = Counter()
+    for line in lines:
+        try:
+            value = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            continue
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            if isinstance(inner, str):
+                found[key] += 1
+                length[key] += len(inner)
+    if not found:
+        return "no key of theirs holds a string; nested texts need to be lifted out first"
+    key = max(found, key=lambda name: (found[name] * 2 > len(lines), length[name]))
+    return f"found {key!r} (string, {found[key]} of {len(lines)}): use --text-key {key}"

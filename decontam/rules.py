@@ -1,0 +1,232 @@
+"""Rule: one thing to find, with its own proof; and the reading of packs, which are YAML files full of rules.
+
+A pack names the stage that its rules belong to:
+
+    stage: signatures
+    about: What the OpenAI API puts around an answer.
+    rules:
+      - id: openai.chat-completion-id
+        ...
+
+A rule without text that it catches and near misses that it spares does not load.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import re2
+import yaml
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from decontam import validators
+from decontam.cache import cached, key_of
+from decontam.errors import RuleError, did_you_mean
+from decontam.types import Strength
+from decontam.validators import VALIDATORS
+
+_LONGEST_ANCHOR = 64
+_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+def strength_named(value: Any) -> Any:
+    """A strength from its name in a pack or a config; other values pass, for pydantic to judge."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return Strength[value.upper()]
+    except KeyError:
+        known = [strength.name.lower() for strength in Strength]
+        raise ValueError(f"is one of {', '.join(known)}{did_you_mean(value, known)}") from None
+
+
+def _tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Nearby:
+    """Words to look for around a match, in any case; words in spaced scripts count only as whole words.
+
+    `characters` is how far to look on each side; `before` looks on the left alone. `required` says what their absence
+    means for `context`: no finding, or (false) a finding one step weaker.
+    """
+
+    words: Words
+    characters: int = 60
+    before: bool = False
+    required: bool = True
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Within:
+    """Literals (in any case) of which one must stand at most `characters` from the match: a gap outside the pattern."""
+
+    anchors: Words
+    characters: int = 200
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Rule:
+    """One thing to find. The fields, in the order in which a rule is written:
+
+    id            stable for ever; `deprecated_by` when replaced
+    kind          the label: API_PAYLOAD, EMAIL, CN_RIC ...
+    provider      whose trace it is, one or several; empty for PII and secrets
+    strength      what the finding says by itself
+    languages     the languages of the text it is for, "*" for any
+    why, source   a sentence for the reviewer; where the fact is documented or was seen
+    anchors       literals of at most 64 characters (any case), one of which every match holds: the cheap gate
+    pattern       RE2 syntax with bounded repeats; if it captures, the first group is the span
+    not_before, not_after   characters that may not stand next to the match, written as inside [...]
+    within, context, unless what must, should or must not stand near by
+    validator     names from validators.py, each maybe with an argument: `luhn`, `entropy:3.5`, `stdnum:br.cpf`
+    catches, spares, known_misses   the proof; ⟦...⟧ marks what must be found, %{...} is filled in (prove.py)
+    """
+
+    id: str
+    kind: str
+    why: str
+    source: str
+    pattern: str
+    catches: Words
+    spares: Words
+    stage: str
+    strength: Annotated[Strength, BeforeValidator(strength_named)]
+    provider: Words = ()
+    languages: Words = ("*",)
+    anchors: Words = ()
+    not_before: str = ""
+    not_after: str = ""
+    within: Within | None = None
+    context: Nearby | None = None
+    unless: Nearby | None = None
+    validator: Words = ()
+    known_misses: Words = ()
+    deprecated_by: str | None = None
+    revision: str = field(default="", compare=False)
+    program: int = field(default=0, compare=False)
+    """How many RE2 instructions the pattern takes."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.stage}/{self.id}"
+
+    @property
+    def bounded(self) -> str:
+        """The pattern with its forbidden neighbours written out: outer group 1 is the pattern."""
+        left = f"(?:^|[^{self.not_before}])" if self.not_before else ""
+        right = f"(?:$|[^{self.not_after}])" if self.not_after else ""
+        return f"{left}({self.pattern}){right}"
+
+
+_RULE = TypeAdapter(Rule)
+_RULES = TypeAdapter(list[Rule])
+# What decides whether a pack that was good is good still.
+_CODE = "".join(Path(file).read_text("utf-8") for file in (__file__, validators.__file__))
+_FIELDS = sorted(set(Rule.__dataclass_fields__) - {"stage", "revision", "program"})
+_UNBOUNDED = re.compile(r"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])+\]|([*+]|\{\d+,\})", re.DOTALL)
+
+
+def problems(rule: Rule) -> Iterator[str]:
+    """What is wrong with a rule before it has met any text."""
+    if not rule.catches:
+        yield "has no 'catches'; add at least one text in which ⟦...⟧ marks what must be found"
+    if not rule.spares:
+        yield "has no 'spares'; add at least one piece of ordinary text that looks close but must be kept"
+    for anchor in rule.anchors:
+        if not 0 < len(anchor) <= _LONGEST_ANCHOR:
+            yield f"has an anchor of {len(anchor)} characters; 1 to {_LONGEST_ANCHOR} are allowed"
+    for validator in rule.validator:
+        if validator.partition(":")[0] not in VALIDATORS:
+            yield f"names an unknown validator {validator!r}{did_you_mean(validator, VALIDATORS)}"
+    unbounded = next((m.group(1) for m in _UNBOUNDED.finditer(rule.pattern) if m.group(1)), None)
+    if unbounded:
+        yield f"has an unbounded repeat {unbounded!r} in its pattern; write {{0,n}}, so that time stays linear"
+    try:
+        compiled = compile_pattern(rule.bounded)
+    except re2.error as error:
+        said = error.args[0]
+        yield f"has a pattern that RE2 refuses: {said.decode() if isinstance(said, bytes) else said}"
+    else:
+        if compile_pattern(f"^(?:{rule.pattern})").search(b""):
+            yield "has a pattern that matches the empty text"
+        if compiled.groups > 2:
+            yield "captures more than one group; use (?:...) for all but the span"
+
+
+@lru_cache(maxsize=8192)
+def compile_pattern(pattern: str) -> Any:
+    """A pattern compiled by RE2 for bytes. Raises re2.error."""
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = 64 << 20
+    return re2.compile(pattern.encode(), options)
+
+
+def _revision(entry: dict[str, Any]) -> str:
+    """The same for the same rule, whatever its prose or its examples say."""
+    said = {key: entry[key] for key in sorted(entry) if key not in {"why", "source", "catches", "spares", "known_misses"}}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+def rule_from(entry: Any, stage: str, where: str) -> Rule:
+    """One rule from one YAML entry. Raises RuleError, which names the rule, the key and a likely correction."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
+        raise RuleError(f"{where}: every rule is a mapping with an 'id'; found {str(entry)[:60]!r}")
+    name = f"{where}: rule {entry['id']!r}"
+    for key in entry:
+        if key not in _FIELDS:
+            raise RuleError(f"{name} has unknown key {key!r}{did_you_mean(str(key), _FIELDS)}")
+    try:
+        rule = _RULE.validate_python({"catches": (), "spares": (), **entry, "stage": stage, "revision": _revision(entry)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise RuleError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    for problem in problems(rule):
+        raise RuleError(f"{name} {problem}")
+    return replace(rule, program=compile_pattern(rule.bounded).programsize)
+
+
+def _parsed(path: Path, text: str) -> list[Rule]:
+    try:
+        pack = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError as error:
+        raise RuleError(f"{path.name}: not YAML: {error}") from None
+    if not isinstance(pack, dict) or not isinstance(pack.get("rules"), list) or not isinstance(pack.get("stage"), str):
+        raise RuleError(f"{path.name}: a pack is a mapping with 'stage', 'about' and a list 'rules'")
+    return [rule_from(entry, pack["stage"], path.name) for entry in pack["rules"]]
+
+
+def read_pack(path: Path) -> tuple[Rule, ...]:
+    """The rules of one pack. Raises RuleError; OSError where the file cannot be read.
+
+    A pack that was read before comes from the cache: to parse and check a thousand rules takes two seconds.
+    """
+    text = path.read_text("utf-8")
+    name = f"{key_of(text, path.name, _CODE)}.pack"
+    return tuple(_RULES.validate_json(cached(name, lambda: _RULES.dump_json(_parsed(path, text)))))
+
+
+def read_packs(paths: Iterable[Path]) -> tuple[Rule, ...]:
+    """The rules of several packs, in order. Raises RuleError where two rules of a stage share an id."""
+    rules: dict[str, tuple[Rule, Path]] = {}
+    for path in paths:
+        for rule in read_pack(path):
+            if rule.name in rules:
+                raise RuleError(f"{path.name}: rule {rule.id!r} stands already in {rules[rule.name][1].name}; ids are unique")
+            rules[rule.name] = rule, path
+    return tuple(rule for rule, _ in rules.values())
+
+

@@ -1,0 +1,409 @@
+"""Scanner: all rules of a chain in as few passes over a text as possible.
+
+A pass only tells WHICH rules hit. Rules with anchors go to hyperscan, rules without (shapes of digits, mostly) to one
+RE2 set, which is faster there; the price list is in `tests/bench`. Only the rules that hit run again, one by one in
+RE2, for their spans, and only those spans meet anchors, neighbours and validators. Where hyperscan is missing, RE2
+sets do both passes: slower, same findings.
+
+Patterns that would make hyperscan slow or compile for ever (wide bounded gaps) are gated by their anchors instead, and
+run only in windows around these; how large is too large is `_LARGEST_PROGRAM`, in RE2 instructions.
+
+Databases are cached on disk by the hash of what they hold; nothing compiled is ever pickled.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import warnings
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import re2
+
+from decontam.cache import cached, key_of
+from decontam.folding import TRIGGERS
+from decontam.rules import Nearby, Rule, Within, compile_pattern
+from decontam.types import Finding, Span, Strength
+from decontam.validators import valid
+from decontam.view import View, character_offsets, encode
+
+if sys.version_info >= (3, 11):
+    from re import _parser as sre_parser
+else:
+    import sre_parse as sre_parser
+
+try:
+    import hyperscan
+except ImportError:  # no wheel for this platform: RE2 does it all
+    hyperscan = None
+
+_LARGEST_PROGRAM = 600
+_SET_MEMORY = 1 << 30  # the default, 8 MiB, flushes its DFA all the time and is 5x slower
+_WIDEST_CHARACTER = 4  # bytes
+_WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
+_CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
+
+
+class Match(NamedTuple):
+    """A rule met its pattern, neighbours and validators at `span`, in characters of the original text."""
+
+    rule: Rule
+    span: Span
+    strength: Strength
+    folded: bool
+
+
+@lru_cache(maxsize=4096)
+def _words(words: tuple[str, ...]) -> Any:
+    """Words in any case: spaced scripts at word boundaries, others anywhere."""
+    spaced = [word for word in words if word[0].isascii() or word[0].lower() != word[0].upper()]
+    others = [word for word in words if word not in spaced]
+    escape = re2.escape
+    parts = []
+    if spaced:
+        parts.append(r"(?:^|[^\pL\pN])(?:" + "|".join(map(escape, spaced)) + r")(?:$|[^\pL\pN])")
+    if others:
+        parts.append("|".join(map(escape, others)))
+    return compile_pattern("(?i)" + "|".join(parts))
+
+
+@lru_cache(maxsize=4096)
+def _literals(literals: tuple[str, ...]) -> Any:
+    return compile_pattern("(?i)" + "|".join(map(re2.escape, literals)))
+
+
+def _around(data: bytes, start: int, end: int, characters: int, before: bool = False) -> tuple[bytes, bytes]:
+    reach = characters * _WIDEST_CHARACTER
+    left = data[max(0, start - reach) : start].decode("utf-8", "ignore")[-characters:]
+    right = "" if before else data[end : end + reach].decode("utf-8", "ignore")[:characters]
+    return left.encode(), right.encode()
+
+
+def near(nearby: Nearby, data: bytes, start: int, end: int) -> bool:
+    """Whether one of the words stands near the bytes `start` to `end` of UTF-8 `data`."""
+    words = _words(nearby.words)
+    return any(words.search(side) for side in _around(data, start, end, nearby.characters, nearby.before) if side)
+
+
+def _within(within: Within, data: bytes, start: int, end: int) -> bool:
+    literals = _literals(within.anchors)
+    return any(literals.search(side) for side in _around(data, start, end, within.characters) if side)
+
+
+class Candidate(NamedTuple):
+    """Byte offsets of a place where a pattern matched: the whole match, and the span inside it that it is about."""
+
+    whole: tuple[int, int]
+    span: tuple[int, int]
+
+
+def judge(rule: Rule, data: bytes, candidate: Candidate) -> Strength | None:
+    """How strong a candidate is once its anchors, neighbours and validators were asked; None where they refuse it.
+
+    Neighbours are asked before validators: words cost 3 microseconds, a telephone number 30, an identity number 50.
+    """
+    whole = candidate.whole
+    if rule.anchors and not _literals(rule.anchors).search(data, *whole):
+        return None
+    if rule.within and not _within(rule.within, data, *whole):
+        return None
+    strength = rule.strength
+    if rule.context and not near(rule.context, data, *whole):
+        if rule.context.required:
+            return None
+        strength = Strength(max(Strength.WEAK, strength - 1))
+    if rule.unless and near(rule.unless, data, *whole):
+        return None
+    if rule.validator:
+        value = data[slice(*candidate.span)].decode("utf-8", "replace")
+        if not all(valid(validator, value) for validator in rule.validator):
+            return None
+    return strength
+
+
+class Compiled(NamedTuple):
+    """A rule whose pattern is ready to be run: group 1 is the pattern, `group` the span."""
+
+    rule: Rule
+    search: Callable[..., Any]
+    group: int
+    reach: int | None
+
+
+def compiled(rule: Rule) -> Compiled:
+    """A rule ready to be looked for."""
+    pattern = compile_pattern(rule.bounded)
+    return Compiled(rule, pattern.search, pattern.groups, _reach(rule.bounded))
+
+
+def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:
+    """Each place between the bytes `start` and `end` where the pattern matches."""
+    search, group = looked_for.search, looked_for.group
+    while match := search(data, start, end):
+        candidate = Candidate(match.span(1), match.span(group))
+        if candidate.span[0] < candidate.span[1]:
+            yield candidate
+        start = candidate.whole[1]
+
+
+def _reach(pattern: str) -> int | None:
+    """How many bytes a match can take at most; None where that cannot be told."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of syntax that Python will read otherwise one day
+            longest = int(sre_parser.parse(pattern).getwidth()[1])
+    except (re.error, OverflowError):  # RE2 knows things that Python does not
+        return None
+    return longest * _WIDEST_CHARACTER if longest < _WIDEST_WINDOW else None
+
+
+def _windows(ends: list[int], reach: int | None, size: int) -> Iterator[tuple[int, int]]:
+    """Where a match may lie that holds one of the anchors which end at `ends`; windows never overlap."""
+    if reach is None or not ends:
+        yield 0, size
+        return
+    start = last = ends[0]
+    for end in ends:
+        if end - last > 2 * reach + _CHEAPER_THAN_A_CALL:
+            yield max(0, start - reach), last + reach
+            start = end
+        last = end
+    yield max(0, start - reach), min(last + reach, size)
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """What a pass looks for: if expression i is seen, the rules owners[i] may have a match; -1 is a fold trigger.
+
+    Where `anchors[i]` is set the expression is an alternation of literals in any case, and each place where one ends is
+    reported; else it is a whole pattern, and one report is enough.
+    """
+
+    expressions: tuple[str, ...] = ()
+    owners: tuple[tuple[int, ...], ...] = ()
+    anchors: tuple[bool, ...] = ()
+
+
+def _gate(rows: list[tuple[str, tuple[int, ...], bool]]) -> _Gate:
+    return _Gate(*(tuple(column) for column in zip(*rows, strict=True))) if rows else _Gate()
+
+
+def _gates(rules: Sequence[Rule], refused: Container[int] = ()) -> tuple[_Gate, _Gate]:
+    """The anchored gate (hyperscan) and the anchor-free one (RE2 set).
+
+    Patterns that are too large, or that hyperscan `refused`, stand in the anchored gate with their anchors.
+    """
+    anchored = [(trigger, _FOLDABLE, False) for trigger in TRIGGERS]
+    shapes = []
+    by_anchors: dict[tuple[str, ...], list[int]] = {}
+    for index, rule in enumerate(rules):
+        if not rule.anchors:
+            shapes.append((rule.bounded, (index,), False))
+        elif rule.program <= _LARGEST_PROGRAM and index not in refused:
+            anchored.append((rule.bounded, (index,), False))
+        else:
+            by_anchors.setdefault(rule.anchors, []).append(index)
+    anchored += [("|".join(map(re2.escape, anchors)), tuple(owners), True) for anchors, owners in by_anchors.items()]
+    return _gate(anchored), _gate(shapes)
+
+
+Hits = dict[tuple[int, ...], list[int]]
+"""Rules that may have a match, with the bytes where their anchors end; an empty list means anywhere."""
+
+_FOLDABLE = (-1,)
+
+
+class _Re2Pass:
+    def __init__(self, gate: _Gate) -> None:
+        options = re2.Options()
+        options.max_mem = _SET_MEMORY
+        options.log_errors = False
+        self._owners = gate.owners
+        self._set = re2.Set.SearchSet(options)
+        for expression, anchors in zip(gate.expressions, gate.anchors, strict=True):
+            self._set.Add((f"(?i){expression}" if anchors else expression).encode())
+        self._set.Compile()
+
+    def __call__(self, data: bytes, hits: Hits) -> None:
+        for index in self._set.Match(data) or ():
+            hits[self._owners[index]] = []
+
+
+class _HyperscanPass:
+    def __init__(self, gate: _Gate) -> None:
+        self._owners = gate.owners
+        self._everywhere = gate.anchors
+        self._hits: Hits = {}
+        self._database = _database(gate)
+        self._scratch = hyperscan.Scratch(self._database)
+
+    def _hit(self, index: int, _start: int, end: int, _flags: int, _context: object) -> None:
+        owners = self._owners[index]
+        if owners not in self._hits:
+            self._hits[owners] = []
+        if self._everywhere[index]:
+            self._hits[owners].append(end)
+
+    def __call__(self, data: bytes, hits: Hits) -> None:
+        self._hits = hits
+        self._database.scan(data, self._hit, scratch=self._scratch)
+
+
+def _compile(gate: _Gate) -> Any:
+    once = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH
+    everywhere = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_CASELESS
+    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=[expression.encode() for expression in gate.expressions],
+        ids=list(range(len(gate.expressions))),
+        flags=[everywhere if anchors else once for anchors in gate.anchors],
+    )
+    return database
+
+
+def _refused(gate: _Gate) -> set[int]:
+    """The rules whose patterns hyperscan does not take, alone; asked only when it did not take them all."""
+    bad = set()
+    for expression, owners, anchors in zip(gate.expressions, gate.owners, gate.anchors, strict=True):
+        try:
+            _compile(_Gate((expression,), (owners,), (anchors,)))
+        except hyperscan.error:
+            bad.update(owners)
+    return bad
+
+
+def _runs_here(dumped: bytes) -> bool:
+    """Whether this processor can run the database; another machine may share the cache."""
+    try:
+        hyperscan.Scratch(hyperscan.loadb(dumped, hyperscan.HS_MODE_BLOCK))
+    except hyperscan.error:
+        return False
+    return True
+
+
+def _database(gate: _Gate) -> Any:
+    """The compiled database, from the cache where it holds one."""
+    key = key_of(hyperscan.__version__, *gate.expressions, *map(str, gate.anchors))
+    dumped = cached(f"{key}.hs", lambda: hyperscan.dumpb(_compile(gate)), _runs_here)
+    return hyperscan.loadb(dumped, hyperscan.HS_MODE_BLOCK)
+
+
+@dataclass(eq=False)
+class Scanner:
+    """All of `rules`, ready to be looked for. `engine` is "hyperscan" or "re2"; the best one there is by default."""
+
+    rules: tuple[Rule, ...]
+    engine: str = "hyperscan" if hyperscan else "re2"
+    _passes: list[Any] = field(init=False, repr=False)
+    _patterns: dict[int, Compiled] = field(init=False, repr=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        anchored, shapes = _gates(self.rules)
+        if self.engine == "hyperscan":
+            try:
+                first: Any = _HyperscanPass(anchored)
+            except hyperscan.error:
+                first = _HyperscanPass(_gates(self.rules, _refused(anchored))[0])
+        else:
+            first = _Re2Pass(anchored)
+        self._passes = [first, *([_Re2Pass(shapes)] if shapes.owners else [])]
+
+    def _compiled(self, index: int) -> Compiled:
+        """Patterns are compiled when they are first needed: most never are, and all of them take a second."""
+        self._patterns[index] = compiled(self.rules[index])
+        return self._patterns[index]
+
+    def which(self, data: bytes) -> Hits:
+        """The rules whose gate opens, by index, and _FOLDABLE for text that has something to fold."""
+        hits: Hits = {}
+        for run in self._passes:
+            run(data, hits)
+        return hits
+
+    def find(self, view: View) -> tuple[Match, ...]:
+        """Every match of every rule, in the order of the text; what folding brings to light included."""
+        if not view.text:
+            return ()
+        hits = self.which(view.data)
+        matches = [Match(rule, span, strength, False) for rule, span, strength in self._spans(view.data, hits)]
+        if _FOLDABLE in hits and view.folded.changed:
+            plain = _Occupied(matches)
+            data = encode(view.folded.text)
+            for rule, span, strength in self._spans(data, self.which(data)):
+                original = view.folded.original(*span)
+                if not plain.overlaps(rule, original):
+                    matches.append(Match(rule, original, strength, True))
+        return tuple(sorted(matches, key=lambda match: (match.span, match.rule.id)))
+
+    def _spans(self, data: bytes, hits: Hits) -> list[tuple[Rule, Span, Strength]]:
+        found = []
+        for owners, ends in hits.items():
+            for index in owners if owners != _FOLDABLE else ():
+                looked_for = self._patterns.get(index) or self._compiled(index)
+                for window in _windows(ends, looked_for.reach, len(data)):
+                    for candidate in candidates(looked_for, data, *window):
+                        strength = judge(looked_for.rule, data, candidate)
+                        if strength is not None:
+                            found.append((looked_for.rule, Span(*candidate.span), strength))
+        if not found or data.isascii():
+            return found
+        at = character_offsets(data, (offset for _, span, _ in found for offset in span))
+        return [(rule, Span(at[start], at[end]), strength) for rule, (start, end), strength in found]
+
+
+class _Occupied:
+    """Which characters each rule has matched already; the matches of one rule never overlap."""
+
+    def __init__(self, matches: Sequence[Match]) -> None:
+        self._spans: dict[str, list[Span]] = {}
+        for match in matches:
+            self._spans.setdefault(match.rule.name, []).append(match.span)
+
+    def overlaps(self, rule: Rule, span: Span) -> bool:
+        spans = self._spans.get(rule.name, [])
+        after = bisect_left(spans, (span.end, 0))
+        return after > 0 and spans[after - 1].end > span.start
+
+
+def strongest(matches: Iterable[Match]) -> list[Match]:
+    """Of matches that overlap, the strongest, then the longest, then the first; in the order of the text."""
+    starts: list[int] = []
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda m: (-m.strength, m.span.start - m.span.end, m.span.start, m.rule.id)):
+        at = bisect_left(starts, match.span.end)
+        if at == 0 or kept[at - 1].span.end <= match.span.start:
+            at = bisect_left(starts, match.span.start)
+            starts.insert(at, match.span.start)
+            kept.insert(at, match)
+    return kept
+
+
+def finding(match: Match, view: View, **detail: Any) -> Finding:
+    """What a stage reports of a match."""
+    rule = match.rule
+    if len(rule.provider) > 1:
+        detail["providers"] = list(rule.provider)
+    if match.folded:
+        detail["folded"] = True
+    return Finding(
+        field=view.field.path,
+        stage=rule.stage,
+        rule=rule.id,
+        revision=rule.revision,
+        kind=rule.kind,
+        span=match.span,
+        strength=match.strength,
+        provider=rule.provider[0] if rule.provider else None,
+        detail=detail,
+    )
+
+
+def findings(stage: str, scanner: Scanner, view: View) -> Iterator[Finding]:
+    """What a stage of patterns reports: its rules' matches, of those that overlap the strongest."""
+    matches = view.once(scanner, scanner.find)
+    for match in strongest(match for match in matches if match.rule.stage == stage):
+        yield finding(match, view)

@@ -1,0 +1,69 @@
+"""Traces of LLM APIs and chat products: payloads, streams, ids, templates, refusals, web artefacts.
+
+A text may talk about a trace instead of being one. What the stage can see of that it notes as `detail["mention"]`;
+what follows from it is the policy's affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from decontam.rules import Nearby
+from decontam.scan import Scanner, finding, near
+from decontam.types import Finding, Span
+from decontam.view import View
+
+_REACH = 80  # characters before a match in which a word of mentions.yaml counts
+_LONGEST_QUOTE = 240
+_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»", "„": "“", "‹": "›"}
+# Kinds that are prose: they count as mentioned where they are quoted. Payloads are full of quotes of their own.
+_PROSE = {"REFUSAL", "SELF_IDENTIFICATION", "KNOWLEDGE_CUTOFF", "UI_ARTEFACT", "CITATION", "CHAT_TEMPLATE", "REASONING"}
+
+
+def _in_inline_code(text: str, span: Span) -> bool:
+    line = text.rfind("\n", max(0, span.start - _LONGEST_QUOTE), span.start) + 1
+    before = text[max(line, span.start - _LONGEST_QUOTE) : span.start]
+    after = text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]
+    return before.count("`") % 2 == 1 and "```" not in before and "`" in after
+
+
+def _in_quotes(text: str, span: Span) -> bool:
+    before = text[max(0, span.start - 3) : span.start].rstrip()
+    return bool(before) and _QUOTES.get(before[-1], "") in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0] and (
+        before[-1] in _QUOTES
+    )
+
+
+@dataclass(frozen=True)
+class Signatures:
+    scanner: Scanner
+    mentions: Nearby
+    name: str = "signatures"
+
+    @classmethod
+    def load(cls, options: Mapping[str, Any], scanner: Scanner) -> Signatures:
+        shared = files("decontam") / "packs" / "_shared" / "mentions.yaml"
+        words = tuple(yaml.safe_load(shared.read_text("utf-8"))["words"])
+        return cls(scanner, Nearby(words=words, characters=_REACH, before=True))
+
+    def _mention(self, view: View, kind: str, span: Span) -> str | None:
+        """Why the match is a mention, or None."""
+        if _in_inline_code(view.text, span):
+            return "inline code"
+        if kind not in _PROSE:
+            return None
+        if _in_quotes(view.text, span):
+            return "quoted"
+        before = view.text[max(0, span.start - _REACH) : span.start].encode("utf-8", "replace")
+        return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None
+
+    def inspect(self, view: View) -> Iterator[Finding]:
+        for match in view.once(self.scanner, self.scanner.find):
+            if match.rule.stage == self.name:
+                mention = self._mention(view, match.rule.kind, match.span)
+                yield finding(match, view, **({"mention": mention} if mention else {}))

@@ -1,0 +1,130 @@
+"""The Parquet tables of a run: findings, quarantine, and the rows to drop. This module owns their schemas.
+
+Tables grow by row groups of bounded size and appear under their names only when they are complete; a table without
+rows does not appear at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import IO, TYPE_CHECKING, Any
+
+import orjson
+
+from decontam.evidence import finding_row
+from decontam.files import Digesting, Folder
+from decontam.types import Verdict
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = 20_000
+_BYTES = 8 << 20
+
+
+def _finding_type() -> pa.DataType:
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("field", "stage", "rule", "kind", "provider", "strength", "revision", "detail")]
+    return pa.struct([*texts, ("start", pa.int64()), ("end", pa.int64()), ("score", pa.float64())])
+
+
+def findings_schema() -> pa.Schema:
+    """One row for every record with any finding. No texts; `detail` is JSON."""
+    import pyarrow as pa
+
+    redaction = pa.struct([("field", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("replacement", pa.string())])
+    return pa.schema(
+        [
+            ("id", pa.string()),
+            ("row", pa.int64()),
+            ("action", pa.string()),
+            ("findings", pa.list_(_finding_type())),
+            ("redactions", pa.list_(redaction)),
+            ("scores", pa.map_(pa.string(), pa.float64())),
+        ]
+    )
+
+
+def quarantine_schema() -> pa.Schema:
+    """A findings row, and the record itself: its bytes as they stood in the shard where `exact`, else without credentials.
+
+    `record` is null where the configuration keeps no original.
+    """
+    import pyarrow as pa
+
+    extra = [("source", pa.string()), ("offset", pa.int64()), ("record", pa.large_binary()), ("exact", pa.bool_())]
+    return pa.schema([*findings_schema(), *(pa.field(name, kind) for name, kind in extra)])
+
+
+def dropped_schema() -> pa.Schema:
+    """A row of the shard that is not to be trained on as it stands, and why."""
+    import pyarrow as pa
+
+    return pa.schema([("row", pa.int64()), ("outcome", pa.string())])
+
+
+def findings_row(id: str, row: int, verdict: Verdict) -> dict[str, Any]:
+    """A verdict as a row of the findings table."""
+    rows = [finding_row(finding) for finding in verdict.findings]
+    for finding in rows:
+        finding["detail"] = orjson.dumps(finding["detail"]).decode()
+    redactions = [
+        {"field": field, "start": span.start, "end": span.end, "replacement": replacement}
+        for field, span, replacement in verdict.redactions
+    ]
+    return {
+        "id": id,
+        "row": row,
+        "action": verdict.action.name.lower(),
+        "findings": rows,
+        "redactions": redactions,
+        "scores": list(verdict.scores.items()),
+    }
+
+
+class Table:
+    """Rows to one Parquet file of a folder, which is made by the first row."""
+
+    def __init__(self, folder: Folder, name: str, schema: Callable[[], Any], private: bool = False) -> None:
+        self.name = name
+        self.rows = 0
+        self.digest: Digesting | None = None
+        self._folder, self._schema, self._private = folder, schema, private
+        self._batch: list[dict[str, Any]] = []
+        self._size = 0
+        self._file: AbstractContextManager[Digesting] | None = None
+        self._writer: Any = None
+
+    def add(self, row: dict[str, Any], size: int = 0) -> None:
+        """Add a row that holds about `size` bytes beside its small columns."""
+        self._batch.append(row)
+        self._size += size
+        self.rows += 1
+        if len(self._batch) >= _ROWS or self._size >= _BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = self._schema()
+        if self._writer is None:
+            self._file = self._folder.publishing(self.name, self._private)
+            self.digest = self._file.__enter__()
+            sink: IO[bytes] = self.digest  # type: ignore[assignment]
+            self._writer = pq.ParquetWriter(sink, schema, compression="zstd")
+        self._writer.write_table(pa.Table.from_pylist(self._batch, schema=schema))
+        self._batch, self._size = [], 0
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if error[0] is None and self._batch:
+            self._flush()
+        if self._file is not None:
+            if error[0] is None:
+                self._writer.close()
+            self._file.__exit__(*error)

@@ -1,0 +1,104 @@
+"""The nouns. They import nothing of ours, hold no behaviour worth the name, and never change once made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Span(NamedTuple):
+    """Half-open range of characters in the ORIGINAL text of a field, always."""
+
+    start: int
+    end: int
+
+
+class Field(NamedTuple):
+    """One text of a record: where it stands (`text`, `messages[2].content`), what it says, who said it."""
+
+    path: str
+    text: str
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What one line of a shard, one row of a table or one host document becomes.
+
+    `meta["source"]` names the shard that the record came from, where that is known.
+    """
+
+    id: str
+    fields: tuple[Field, ...]
+    meta: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+
+class Strength(IntEnum):
+    """How much a finding says by itself. MENTION: the text talks about the thing rather than being it."""
+
+    MENTION = 0
+    WEAK = 1
+    STRONG = 2
+    CONCLUSIVE = 3
+
+
+class Action(IntEnum):
+    """What happens to a record; ordered, so that max() decides.
+
+    KEEP leaves it untouched. TAG too, but a findings row says what was seen. REDACT masks spans inside it. QUARANTINE
+    moves it, with its original bytes, to where it can be released from. DROP keeps the evidence and not the text.
+    """
+
+    KEEP = 0
+    TAG = 1
+    REDACT = 2
+    QUARANTINE = 3
+    DROP = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a stage saw.
+
+    `score` is 1.0 or the validator's confidence for rules, containment for known texts, a calibrated probability for
+    synthetic text. `detail` is JSON-safe, small, and never holds the matched value.
+    """
+
+    field: str
+    stage: str
+    rule: str
+    revision: str
+    kind: str
+    span: Span
+    strength: Strength
+    score: float = 1.0
+    provider: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def name(self) -> str:
+        """`stage/rule`, as a finding is written everywhere."""
+        return f"{self.stage}/{self.rule}"
+
+
+class Redaction(NamedTuple):
+    """Replace the characters `span` of field `field` by `replacement`."""
+
+    field: str
+    span: Span
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy made of a record: `redactions` is empty unless `action` is REDACT."""
+
+    action: Action
+    findings: tuple[Finding, ...] = ()
+    scores: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    redactions: tuple[Redaction, ...] = ()

@@ -43,21 +43,19 @@ class Chain:
         return self.screen(Record("", (Field("text", text),)))
 
 
-@dataclass(frozen=True)
 class Timed:
     """A stopwatch around a stage. The scan that stages share is on the clock of the first of them."""
 
-    stage: Stage
-    seconds: dict[str, float]
+    __slots__ = ("_seconds", "name", "stage")
 
-    @property
-    def name(self) -> str:
-        return self.stage.name
+    def __init__(self, stage: Stage, seconds: dict[str, float]) -> None:
+        self.stage, self.name, self._seconds = stage, stage.name, seconds
+        seconds.setdefault(self.name, 0.0)
 
     def inspect(self, view: View) -> Iterable[Finding]:
         started = perf_counter()
         findings = list(self.stage.inspect(view))
-        self.seconds[self.name] = self.seconds.get(self.name, 0.0) + perf_counter() - started
+        self._seconds[self.name] += perf_counter() - started
         return findings
 
 

@@ -105,7 +105,7 @@ def shipped() -> dict[str, Path]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        content = yaml.load(path.read_text("utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except OSError as error:
         names = ", ".join(shipped())
         raise ConfigError(f"{path}: {error.strerror}; name a YAML file or one of {names}{did_you_mean(str(path), shipped())}") from None
@@ -132,7 +132,7 @@ def _absolute_packs(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     return options
 
 
-def _explained(error: ValidationError, where: str, given: dict[str, Any]) -> ConfigError:
+def _explained(error: ValidationError, where: str) -> ConfigError:
     """The first problem in a sentence: where it stands, what is wrong, what was probably meant."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
@@ -171,7 +171,7 @@ def check(options: dict[str, Any], where: str = "config") -> Config:
     try:
         config = _CONFIG.validate_python(options)
     except ValidationError as error:
-        raise _explained(error, where, options) from None
+        raise _explained(error, where) from None
     known = {**STAGES, **third_party()}
     for name in config.stages:
         if name not in known:

@@ -14,8 +14,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import IO, Any
+from pathlib import Path, PurePath
+from typing import IO, Any, Protocol
 
 import fsspec
 from isal import igzip
@@ -38,7 +38,7 @@ def codec_of(name: str) -> str:
     >>> codec_of("a/b.jsonl.zst"), codec_of("b.jsonl")
     ('.zst', '')
     """
-    suffix = os.path.splitext(name)[1].lower()
+    suffix = PurePath(name).suffix.lower()
     return suffix if suffix in CODECS else ""
 
 
@@ -51,10 +51,24 @@ def is_remote(path: str) -> bool:
     return "://" in path
 
 
+class Reader(Protocol):
+    """What bytes are read from."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+class Writer(Protocol):
+    """What bytes are written to."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+    def close(self) -> None: ...
+
+
 class Digesting(io.RawIOBase):
     """A binary file that counts and hashes what passes through it, in either direction."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Any) -> None:
         self._file = file
         self._hash = hashlib.sha256()
         self.size = 0
@@ -92,10 +106,10 @@ class Digesting(io.RawIOBase):
 
 def open_bytes(path: str) -> IO[bytes]:
     """The raw bytes of a file or URL. Raises OSError."""
-    return fsspec.open(path, "rb").open() if is_remote(path) else open(path, "rb")
+    return fsspec.open(path, "rb").open() if is_remote(path) else Path(path).open("rb")
 
 
-def decompressing(raw: IO[bytes], codec: str) -> IO[bytes]:
+def decompressing(raw: Any, codec: str) -> Reader:
     """What a compressed file holds; the file as it is where `codec` is empty."""
     if codec == ".gz":
         return igzip.IGzipFile(fileobj=raw, mode="rb")
@@ -106,7 +120,7 @@ def decompressing(raw: IO[bytes], codec: str) -> IO[bytes]:
     return raw
 
 
-def compressing(raw: IO[bytes], codec: str, zstd_level: int) -> IO[bytes]:
+def compressing(raw: Any, codec: str, zstd_level: int) -> Writer:
     """A file to write to, so that `raw` receives it compressed; closing it leaves `raw` open."""
     if codec == ".gz":
         return igzip.IGzipFile(filename="", fileobj=raw, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0)
@@ -118,7 +132,7 @@ def compressing(raw: IO[bytes], codec: str, zstd_level: int) -> IO[bytes]:
 
 
 class _Unclosing(io.RawIOBase):
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: Writer) -> None:
         self._file = file
 
     def writable(self) -> bool:
@@ -131,7 +145,7 @@ class _Unclosing(io.RawIOBase):
 class _Bzip2(io.RawIOBase):
     """bz2.BZ2File takes a damaged second stream for padding and stops without a word; this does not."""
 
-    def __init__(self, raw: IO[bytes]) -> None:
+    def __init__(self, raw: Reader) -> None:
         self._raw = raw
         self._stream = bz2.BZ2Decompressor()
 
@@ -217,7 +231,10 @@ class Folder:
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") or "/"
         self.remote = is_remote(root)
-        self._fs, self._base = fsspec.core.url_to_fs(self.root) if self.remote else (None, self.root)
+        self._fs: Any = None
+        self._base = self.root
+        if self.remote:
+            self._fs, self._base = fsspec.core.url_to_fs(self.root)
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}"
@@ -264,12 +281,12 @@ class Folder:
         temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
         try:
-            with open(handle, "wb") as file:
+            with os.fdopen(handle, "wb") as file:
                 digest = Digesting(file)
                 yield digest
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, final)
+            temporary.replace(final)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -298,7 +315,7 @@ class Folder:
             temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
             with suppress(OSError):
                 os.link(os.path.realpath(source), temporary)
-                os.replace(temporary, final)
+                temporary.replace(final)
                 return "linked"
             temporary.unlink(missing_ok=True)
         with open_bytes(source) as file, self.publishing(name) as out:

@@ -17,7 +17,6 @@ import html
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Iterator
 from functools import lru_cache
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -60,6 +59,7 @@ _LOOKALIKES = dict(
     )
 )
 
+
 class _Disguise(NamedTuple):
     """`trigger` (RE2 syntax, no captures) says that a text may wear it; `edit` (for `re`) finds what to take off."""
 
@@ -71,13 +71,9 @@ _DISGUISES: dict[str, _Disguise] = {
     "invisible": _Disguise(f"[{_INVISIBLE}]|[{_PLAIN}][{_JOINERS}][{_PLAIN}]", f"[{_INVISIBLE}{_JOINERS}]+"),
     "styled": _Disguise(f"[{_STYLED}]", f"[{_STYLED}{_PUNCTUATION}]"),
     "digit": _Disguise(f"[{_FOREIGN_DIGITS}]{{4}}", f"[{_FOREIGN_DIGITS}]"),
-    "separator": _Disguise(
-        f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", f"[{_SPACES}{_HYPHENS}{_PUNCTUATION}]"
-    ),
-    "mixed": _Disguise(
-        f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}][A-Za-z]",
-        f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}](?=[A-Za-z])",
-    ),
+    "separator": _Disguise(f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", f"[{_SPACES}{_HYPHENS}{_PUNCTUATION}]"),
+    # What to take off is a whole word; see _mixed_words.
+    "mixed": _Disguise(f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}][A-Za-z]", ""),
     "entity": _Disguise(
         r"&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|(?:amp|quot|apos|lt|gt|nbsp|shy|colon|commat|period|lowbar|zwj|zwnj));",
         r"&(?:#[0-9]{2,7}|#[xX][0-9A-Fa-f]{2,6}|[A-Za-z][A-Za-z0-9]{1,24});",
@@ -92,10 +88,13 @@ TRIGGERS: tuple[str, ...] = tuple(disguise.trigger for disguise in _DISGUISES.va
 """Patterns that say a text may have something to fold; RE2 syntax, no captures."""
 
 
+_MIXED = list(_DISGUISES).index("mixed")
+
+
 @lru_cache(maxsize=1 << len(_DISGUISES))
 def _edit_pattern(worn: tuple[int, ...]) -> re.Pattern[str]:
-    names = list(_DISGUISES)
-    return re.compile("|".join(f"(?P<{names[index]}>{_DISGUISES[names[index]].edit})" for index in worn))
+    edits = [disguise.edit for disguise in _DISGUISES.values()]
+    return re.compile("(" + "|".join(edits[index] for index in worn) + ")")
 
 
 @lru_cache(maxsize=1)
@@ -107,8 +106,11 @@ def _trigger_set() -> Any:
     return triggers
 
 
+_UNIT = len(r"\u0000")
 _UNICODE_ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
-_SEPARATOR = dict.fromkeys(map(chr, (0x2010, 0x2011, 0x2012, 0x2212, 0xFE63, 0xFF0D)), "-")
+_HYPHENS_FOUND = set(map(chr, (0x2010, 0x2011, 0x2012, 0x2212, 0xFE63, 0xFF0D)))
+_INVISIBLE_FOUND = re.compile(f"[{_INVISIBLE}{_JOINERS}]")
+_SCRIPT_CHANGE = re.compile(f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}](?=[A-Za-z])")
 _WORD_LETTER = re.compile(rf"[A-Za-z{_OTHER_SCRIPTS}]")
 _LONGEST_WORD = 64
 
@@ -120,80 +122,89 @@ def _unescape(escape: str) -> str:
     short = _SHORT_ESCAPES.get(escape)
     if short is not None:
         return short
+    if len(escape) == _UNIT and escape[1] == "u":
+        return chr(int(escape[2:], 16))
     units = [int(unit, 16) for unit in _UNICODE_ESCAPE.findall(escape)]
     if not units:
-        return {"n": "\n", "r": "\r", "t": "\t"}.get(escape[-1], escape[-1])
+        return _SHORT_ESCAPES["\\" + escape[-1]]
     if len(units) == 2 and 0xD800 <= units[0] < 0xDC00:
         return chr(0x10000 + ((units[0] - 0xD800) << 10) + (units[1] - 0xDC00))
     return "".join(map(chr, units))
 
 
-def _replacement(match: re.Match[str]) -> str:
-    found = match.group()
-    kind = match.lastgroup
-    if kind == "invisible":
-        return ""
-    if kind == "styled":
-        return unicodedata.normalize("NFKC", found)
-    if kind == "digit":
-        return str(unicodedata.digit(found))
-    if kind == "separator":
-        return _SEPARATOR.get(found) or unicodedata.normalize("NFKC", found)
-    if kind == "entity":
+@lru_cache(maxsize=4096)
+def _plain(found: str) -> str:
+    """What stands behind a disguised piece of text."""
+    first = found[0]
+    if first == "\\":
+        return _unescape(found)
+    if first == "&":
         return html.unescape(found)
-    return _unescape(found)
+    if first in _HYPHENS_FOUND:
+        return "-"
+    if _INVISIBLE_FOUND.match(found):
+        return ""
+    digit = unicodedata.digit(first, None)
+    return str(digit) if digit is not None else unicodedata.normalize("NFKC", found)
 
 
-def _latin_word(text: str, start: int, floor: int) -> tuple[int, int, str] | None:
-    """The mixed-script word around `start` in Latin letters, or None where a letter has no Latin look-alike."""
+def _latin_word(text: str, start: int, floor: int) -> tuple[int, int] | None:
+    """The mixed-script word around `start`, or None where one of its letters has no Latin look-alike."""
     low = start
     while low > floor and start - low < _LONGEST_WORD and _WORD_LETTER.match(text, low - 1):
         low -= 1
     high = start
     while high < len(text) and high - start < _LONGEST_WORD and _WORD_LETTER.match(text, high):
         high += 1
-    word = text[low:high]
-    latin = "".join(_LOOKALIKES.get(letter, letter) for letter in word)
-    return (low, high, latin) if latin.isascii() else None
+    latin = all(letter.isascii() or letter in _LOOKALIKES for letter in text[low:high])
+    return (low, high) if latin else None
 
 
-def _edits(text: str) -> Iterator[tuple[int, int, str]]:
-    worn = _trigger_set().Match(text.encode("utf-8", "replace"))
+def _mixed_words(text: str) -> list[str]:
+    """The text in pieces, of which every second is a mixed-script word that may be written in Latin letters alone."""
+    pieces: list[str] = []
     done = 0
-    for match in _edit_pattern(tuple(sorted(worn))).finditer(text) if worn else ():
-        if match.start() < done:
-            continue
-        if match.lastgroup == "mixed":
-            edit = _latin_word(text, match.start(), done)
-            if edit is None:
-                continue
-        else:
-            edit = (*match.span(), _replacement(match))
-            if edit[2] == match.group():
-                continue
-        done = edit[1]
-        yield edit
+    for match in _SCRIPT_CHANGE.finditer(text):
+        word = _latin_word(text, match.start(), done) if match.start() >= done else None
+        if word is not None:
+            pieces += (text[done : word[0]], text[word[0] : word[1]])
+            done = word[1]
+    return [*pieces, text[done:]]
+
+
+def _pieces(text: str) -> tuple[list[str], list[str]]:
+    """The text in pieces, every second of them disguised, and the same pieces in plain."""
+    worn = _trigger_set().Match(text.encode("utf-8", "replace")) or []
+    others = tuple(sorted(set(worn) - {_MIXED}))
+    if others:
+        pieces = _edit_pattern(others).split(text)
+        plain = pieces.copy()
+        plain[1::2] = map(_plain, pieces[1::2])
+    elif worn:
+        pieces = _mixed_words(text)
+        plain = pieces.copy()
+        plain[1::2] = ["".join(_LOOKALIKES.get(letter, letter) for letter in word) for word in pieces[1::2]]
+    else:
+        pieces = plain = [text]
+    return pieces, plain
 
 
 class Folded:
     """A folded text. `original(start, end)` leads from its characters back to those of the text it was folded from."""
 
-    __slots__ = ("_behind", "_ends", "_resumes", "_starts", "text")
+    __slots__ = ("_behind", "_ends", "_resumes", "_starts", "changed", "text")
 
     def __init__(self, text: str, behind: Folded | None = None) -> None:
-        edits = list(_edits(text))
-        pieces: list[str] = []
-        at = 0
-        for start, end, replacement in edits:
-            pieces += (text[at:start], replacement)
-            at = end
-        pieces.append(text[at:])
-        self.text = "".join(pieces)
+        pieces, plain = _pieces(text)
+        self.text = "".join(plain)
+        self.changed = self.text != text
         self._behind = behind
-        lengths = list(accumulate(map(len, pieces)))
-        self._starts = [0, *lengths[0:-1:2]]  # where each replacement begins, in folded characters
-        self._resumes = [0, *lengths[1:-1:2]]  # where unchanged text goes on after it
-        self._ends = [(0, 0), *((start, end) for start, end, _ in edits)]  # the same in the original
+        here = [0, 0, *accumulate(map(len, plain))]
+        there = [0, 0, *accumulate(map(len, pieces))]
+        self._starts = here[::2]  # where each plain piece begins, in folded characters
+        self._resumes = here[1::2]  # where unchanged text goes on after it
+        self._ends = list(zip(there[::2], there[1::2], strict=False))  # the disguised piece in the original
+        # The last row of an odd number of pieces has no end: nothing comes after it.
 
     def _of(self, position: int) -> tuple[int, int]:
         """The original characters behind one folded character."""
@@ -207,10 +218,6 @@ class Folded:
         """The span in the original text that folded to `start..end` (end > start)."""
         span = Span(self._of(start)[0], self._of(end - 1)[1])
         return self._behind.original(*span) if self._behind else span
-
-    @property
-    def changed(self) -> bool:
-        return len(self._starts) > 1
 
 
 def fold(text: str) -> Folded:

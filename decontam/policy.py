@@ -68,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True, config=_STRICT)
 class Combination:
-    """Findings of one stage that are more together than alone: `kinds` different ones, or `count` of one rule.
+    """Findings of one stage that are more together than alone: of `kinds` kinds, by `rules` rules, or `count` of one rule.
 
     They count when they are at least `strength` and at most `characters` apart, in one field.
     """
@@ -79,7 +79,12 @@ class Combination:
     becomes: NamedStrength
     characters: int
     kinds: int | None = None
+    rules: int | None = None
     count: int | None = None
+
+    @property
+    def enough(self) -> int:
+        return self.kinds or self.rules or self.count or 1
 
     def raised(self, findings: Sequence[Finding]) -> set[int]:
         """Indices of the findings that this combination raises."""
@@ -88,11 +93,11 @@ class Combination:
             for index, finding in enumerate(findings)
             if finding.stage == self.stage and finding.strength >= self.strength
         ]
-        if len(able) < (self.kinds or self.count or 1):
+        if len(able) < self.enough:
             return set()
         groups: dict[Any, list[tuple[int, int]]] = {}
         for path, start, index in sorted(able):
-            groups.setdefault(path if self.kinds else (path, findings[index].rule), []).append((start, index))
+            groups.setdefault((path, findings[index].rule) if self.count else path, []).append((start, index))
         return {index for group in groups.values() for index in self._close(group, findings)}
 
     def _close(self, group: list[tuple[int, int]], findings: Sequence[Finding]) -> Iterable[int]:
@@ -107,12 +112,12 @@ class Combination:
                 if not inside[gone]:
                     del inside[gone]
                 first += 1
-            if len(inside) >= (self.kinds or self.count or 1):
+            if len(inside) >= self.enough:
                 yield from (i for _, i in group[max(first, raised_to) : last + 1])
                 raised_to = last + 1
 
     def _what(self, finding: Finding) -> Any:
-        return finding.kind if self.kinds else finding.span
+        return finding.kind if self.kinds else finding.rule if self.rules else finding.span
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -218,9 +223,7 @@ class Policy:
         """The verdict on a record, from everything that was found in it."""
         source = str(record.meta.get("source", ""))
         settled = self.settle(record, findings, source)
-        actions = [
-            Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source) for finding in settled
-        ]
+        actions = [Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source) for finding in settled]
         action = max(actions, default=Action.KEEP)
         for limit in self.mask_limits:
             masked = {

@@ -118,7 +118,8 @@ def failures(rule: Rule) -> Iterator[str]:
     scanner = Scanner((rule,))
     spent = time.process_time() - started
     if spent > COMPILE_BUDGET:
-        yield f"{rule.name}: took {spent:.1f} s to compile, {COMPILE_BUDGET:.0f} s are allowed; make its repeats shorter or use 'within'"
+        allowed = f"{COMPILE_BUDGET:.0f} s are allowed; make its repeats shorter or use 'within'"
+        yield f"{rule.name}: took {spent:.1f} s to compile, {allowed}"
     for part, text, marked in examples(rule):
         found = tuple(match.span for match in scanner.find(View.of(text)))
         if part == "catches":

@@ -8,6 +8,7 @@ from typing import Any
 from decontam.tally import OUTCOMES, Tally
 
 SCHEMA = 1
+_RULES_SHOWN = 12  # of each stage, in a terminal
 
 
 def report(results: Iterable[Mapping[str, Any]], failed: Mapping[str, str], wall: float) -> dict[str, Any]:
@@ -67,8 +68,11 @@ def table(report: Mapping[str, Any]) -> Any:
         rules = {rule: n for rule, n in tally["documents"].items() if rule.startswith(f"{stage}/")}
         findings = sum(n for rule, n in tally["findings"].items() if rule.startswith(f"{stage}/"))
         shown.add_row(f"[bold]{stage}[/]", f"{found:,}", f"{found / records:.2%}", f"{findings:,}")
-        for rule, count in sorted(rules.items(), key=lambda item: (-item[1], item[0])):
+        ranked = sorted(rules.items(), key=lambda item: (-item[1], item[0]))
+        for rule, count in ranked[:_RULES_SHOWN]:
             shown.add_row(f"  {rule.partition('/')[2]}", f"{count:,}", f"{count / records:.2%}", f"{tally['findings'][rule]:,}")
+        if len(ranked) > _RULES_SHOWN:
+            shown.add_row(f"  and {len(ranked) - _RULES_SHOWN} more in report.json", "", "", "")
     return shown
 
 

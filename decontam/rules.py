@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import re2
 import yaml
@@ -57,7 +57,7 @@ Words = Annotated[tuple[str, ...], BeforeValidator(_tuple)]
 
 @dataclass(frozen=True, config=_STRICT)
 class Nearby:
-    """Words to look for around a match, in any case; words in spaced scripts count only as whole words.
+    """Words to look for around a span, in any case; words in spaced scripts count only as whole words.
 
     `characters` is how far to look on each side; `before` looks on the left alone. `required` says what their absence
     means for `context`: no finding, or (false) a finding one step weaker.
@@ -71,7 +71,7 @@ class Nearby:
 
 @dataclass(frozen=True, config=_STRICT)
 class Within:
-    """Literals (in any case) of which one must stand at most `characters` from the match: a gap outside the pattern."""
+    """Literals (in any case) of which one must stand at most `characters` from the span: a gap outside the pattern."""
 
     anchors: Words
     characters: int = 200
@@ -89,6 +89,7 @@ class Rule:
     why, source   a sentence for the reviewer; where the fact is documented or was seen
     anchors       literals of at most 64 characters (any case), one of which every match holds: the cheap gate
     pattern       RE2 syntax with bounded repeats; if it captures, the first group is the span
+    gate          what the first pass looks for, "anchors" or "pattern"; where the default is slow (tests/bench/rules.py)
     not_before, not_after   characters that may not stand next to the match, written as inside [...]
     within, context, unless what must, should or must not stand near by
     validator     names from validators.py, each maybe with an argument: `luhn`, `entropy:3.5`, `stdnum:br.cpf`
@@ -114,6 +115,7 @@ class Rule:
     unless: Nearby | None = None
     validator: Words = ()
     known_misses: Words = ()
+    gate: Literal["anchors", "pattern"] | None = None
     deprecated_by: str | None = None
     revision: str = field(default="", compare=False)
     program: int = field(default=0, compare=False)
@@ -175,9 +177,12 @@ def compile_pattern(pattern: str) -> Any:
     return re2.compile(pattern.encode(), options)
 
 
+_SAYS_NOTHING = {"why", "source", "catches", "spares", "known_misses", "gate"}
+
+
 def _revision(entry: dict[str, Any]) -> str:
     """The same for the same rule, whatever its prose or its examples say."""
-    said = {key: entry[key] for key in sorted(entry) if key not in {"why", "source", "catches", "spares", "known_misses"}}
+    said = {key: entry[key] for key in sorted(entry) if key not in _SAYS_NOTHING}
     return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
 
 
@@ -201,7 +206,7 @@ def rule_from(entry: Any, stage: str, where: str) -> Rule:
 
 def _parsed(path: Path, text: str) -> list[Rule]:
     try:
-        pack = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        pack = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
     except yaml.YAMLError as error:
         raise RuleError(f"{path.name}: not YAML: {error}") from None
     if not isinstance(pack, dict) or not isinstance(pack.get("rules"), list) or not isinstance(pack.get("stage"), str):
@@ -228,5 +233,3 @@ def read_packs(paths: Iterable[Path]) -> tuple[Rule, ...]:
                 raise RuleError(f"{path.name}: rule {rule.id!r} stands already in {rules[rule.name][1].name}; ids are unique")
             rules[rule.name] = rule, path
     return tuple(rule for rule, _ in rules.values())
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import multiprocessing
 import os
@@ -67,19 +68,21 @@ def _screener(config: Config, out: str | None, digest: str, limit: int | None) -
 
 
 # One worker process serves one run: what its initializer builds stays here, since nothing compiled can be sent.
-_worker: Screener | None = None
+_worker: Any = None
 _queue: Any = None
 
 
 def _start_worker(config: dict[str, Any], out: str | None, digest: str, limit: int | None, queue: Any) -> None:
-    global _worker, _queue
+    global _worker, _queue  # noqa: PLW0603 - see above
     _worker = _screener(check(config), out, digest, limit)
+    # Rules and databases live as long as the process: the garbage collector need not look at them again and again.
+    gc.freeze()
     _queue = queue
 
 
 def _work(shard: Shard) -> dict[str, Any]:
-    assert _worker is not None
-    return _worker.screen(shard, _reporting(shard, _queue.put))
+    result: dict[str, Any] = _worker.screen(shard, _reporting(shard, _queue.put))
+    return result
 
 
 def _reporting(shard: Shard, send: Watch) -> Callable[[Tally, int], None]:
@@ -108,8 +111,7 @@ def _prepare(folder: Folder, digest: str, overwrite: bool) -> None:
             raise InputError(f"--out {folder.root} holds {strange[0]!r} and is not from decontam; choose an empty folder")
     elif json.loads(before).get("fingerprint") != digest:
         raise InputError(
-            f"--out {folder.root} holds a run with other options, rules or version; "
-            "use --overwrite to replace it, or another folder"
+            f"--out {folder.root} holds a run with other options, rules or version; use --overwrite to replace it, or another folder"
         )
 
 
@@ -187,10 +189,11 @@ def _balanced(outcome: dict[str, Any]) -> dict[str, Any]:
     return outcome
 
 
-def _screen_all(
-    job: Job, shards: Sequence[Shard], digest: str, watch: Watch
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The results of the shards that came through, and for each other one what went wrong."""
+Results = tuple[list[dict[str, Any]], dict[str, str]]
+"""The results of the shards that came through, and for each other one what went wrong."""
+
+
+def _screen_all(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Results:
     if not shards:
         return [], {}
     if job.workers == 0:
@@ -198,9 +201,10 @@ def _screen_all(
     return _screen_in_workers(job, shards, digest, watch)
 
 
-def _screen_here(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Any:
+def _screen_here(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Results:
     screener = _screener(job.config, job.out, digest, job.limit)
-    results, failed = [], {}
+    results: list[dict[str, Any]] = []
+    failed: dict[str, str] = {}
     for shard in shards:
         try:
             result = screener.screen(shard, _reporting(shard, watch))
@@ -212,8 +216,9 @@ def _screen_here(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -
     return results, failed
 
 
-def _screen_in_workers(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Any:
+def _screen_in_workers(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Results:
     context = multiprocessing.get_context("spawn")
+    chain_of(job.config)  # fills the cache, so that the workers need not all compile the same
     queue = context.SimpleQueue()
     setup = (job.config.to_dict(), job.out, digest, job.limit, queue)
     results: list[dict[str, Any]] = []
@@ -235,7 +240,7 @@ def _screen_in_workers(job: Job, shards: Sequence[Shard], digest: str, watch: Wa
                     failed[shard.name] = str(error)
                 except BrokenProcessPool:
                     failed[shard.name] = f"{shard.path}: a worker process died (killed, or out of memory); run again to resume"
-                except Exception as error:  # a mistake of ours must not cost the other shards; its message may hold text
+                except Exception as error:  # noqa: BLE001 - a mistake of ours must not cost the other shards; its message may hold text
                     failed[shard.name] = f"{shard.path}: unexpected {type(error).__name__}; please report this"
                 else:
                     results.append(result)

@@ -20,6 +20,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import re2
@@ -31,17 +33,15 @@ from decontam.types import Finding, Span, Strength
 from decontam.validators import valid
 from decontam.view import View, character_offsets, encode
 
-if sys.version_info >= (3, 11):
-    from re import _parser as sre_parser
-else:
-    import sre_parse as sre_parser
-
 try:
     import hyperscan
 except ImportError:  # no wheel for this platform: RE2 does it all
-    hyperscan = None
+    hyperscan = None  # type: ignore[assignment]
 
-_LARGEST_PROGRAM = 600
+# The parser of `re` alone says how long a match can get; where it lives depends on the version.
+sre_parser: Any = import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+
+_LARGEST_PROGRAM = 1000
 _SET_MEMORY = 1 << 30  # the default, 8 MiB, flushes its DFA all the time and is 5x slower
 _WIDEST_CHARACTER = 4  # bytes
 _WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
@@ -106,20 +106,20 @@ def judge(rule: Rule, data: bytes, candidate: Candidate) -> Strength | None:
 
     Neighbours are asked before validators: words cost 3 microseconds, a telephone number 30, an identity number 50.
     """
-    whole = candidate.whole
-    if rule.anchors and not _literals(rule.anchors).search(data, *whole):
+    span = candidate.span
+    if rule.anchors and not _literals(rule.anchors).search(data, *candidate.whole):
         return None
-    if rule.within and not _within(rule.within, data, *whole):
+    if rule.within and not _within(rule.within, data, *span):
         return None
     strength = rule.strength
-    if rule.context and not near(rule.context, data, *whole):
+    if rule.context and not near(rule.context, data, *span):
         if rule.context.required:
             return None
         strength = Strength(max(Strength.WEAK, strength - 1))
-    if rule.unless and near(rule.unless, data, *whole):
+    if rule.unless and near(rule.unless, data, *span):
         return None
     if rule.validator:
-        value = data[slice(*candidate.span)].decode("utf-8", "replace")
+        value = data[slice(*span)].decode("utf-8", "replace")
         if not all(valid(validator, value) for validator in rule.validator):
             return None
     return strength
@@ -188,8 +188,12 @@ class _Gate:
     anchors: tuple[bool, ...] = ()
 
 
-def _gate(rows: list[tuple[str, tuple[int, ...], bool]]) -> _Gate:
+def _gate(rows: Sequence[tuple[str, tuple[int, ...], bool]]) -> _Gate:
     return _Gate(*(tuple(column) for column in zip(*rows, strict=True))) if rows else _Gate()
+
+
+def _cheaper_gate(rule: Rule) -> str:
+    return "pattern" if rule.program <= _LARGEST_PROGRAM else "anchors"
 
 
 def _gates(rules: Sequence[Rule], refused: Container[int] = ()) -> tuple[_Gate, _Gate]:
@@ -197,13 +201,13 @@ def _gates(rules: Sequence[Rule], refused: Container[int] = ()) -> tuple[_Gate, 
 
     Patterns that are too large, or that hyperscan `refused`, stand in the anchored gate with their anchors.
     """
-    anchored = [(trigger, _FOLDABLE, False) for trigger in TRIGGERS]
-    shapes = []
+    anchored: list[tuple[str, tuple[int, ...], bool]] = list(_ASCII_TRIGGERS)
+    shapes: list[tuple[str, tuple[int, ...], bool]] = []
     by_anchors: dict[tuple[str, ...], list[int]] = {}
     for index, rule in enumerate(rules):
         if not rule.anchors:
             shapes.append((rule.bounded, (index,), False))
-        elif rule.program <= _LARGEST_PROGRAM and index not in refused:
+        elif index not in refused and (rule.gate or _cheaper_gate(rule)) == "pattern":
             anchored.append((rule.bounded, (index,), False))
         else:
             by_anchors.setdefault(rule.anchors, []).append(index)
@@ -215,6 +219,8 @@ Hits = dict[tuple[int, ...], list[int]]
 """Rules that may have a match, with the bytes where their anchors end; an empty list means anywhere."""
 
 _FOLDABLE = (-1,)
+_TRIGGERS = tuple((trigger, _FOLDABLE, False) for trigger in TRIGGERS)
+_ASCII_TRIGGERS = tuple((trigger, _FOLDABLE, False) for trigger in TRIGGERS if trigger.isascii())
 
 
 class _Re2Pass:
@@ -267,7 +273,7 @@ def _compile(gate: _Gate) -> Any:
 
 def _refused(gate: _Gate) -> set[int]:
     """The rules whose patterns hyperscan does not take, alone; asked only when it did not take them all."""
-    bad = set()
+    bad: set[int] = set()
     for expression, owners, anchors in zip(gate.expressions, gate.owners, gate.anchors, strict=True):
         try:
             _compile(_Gate((expression,), (owners,), (anchors,)))
@@ -287,7 +293,7 @@ def _runs_here(dumped: bytes) -> bool:
 
 def _database(gate: _Gate) -> Any:
     """The compiled database, from the cache where it holds one."""
-    key = key_of(hyperscan.__version__, *gate.expressions, *map(str, gate.anchors))
+    key = key_of(version("hyperscan"), *gate.expressions, *map(str, gate.anchors))
     dumped = cached(f"{key}.hs", lambda: hyperscan.dumpb(_compile(gate)), _runs_here)
     return hyperscan.loadb(dumped, hyperscan.HS_MODE_BLOCK)
 
@@ -299,6 +305,7 @@ class Scanner:
     rules: tuple[Rule, ...]
     engine: str = "hyperscan" if hyperscan else "re2"
     _passes: list[Any] = field(init=False, repr=False)
+    _disguises: Any = field(init=False, repr=False)
     _patterns: dict[int, Compiled] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -311,6 +318,8 @@ class Scanner:
         else:
             first = _Re2Pass(anchored)
         self._passes = [first, *([_Re2Pass(shapes)] if shapes.owners else [])]
+        disguises = _gate([row for row in _TRIGGERS if row not in _ASCII_TRIGGERS])
+        self._disguises = _HyperscanPass(disguises) if self.engine == "hyperscan" else _Re2Pass(disguises)
 
     def _compiled(self, index: int) -> Compiled:
         """Patterns are compiled when they are first needed: most never are, and all of them take a second."""
@@ -322,6 +331,8 @@ class Scanner:
         hits: Hits = {}
         for run in self._passes:
             run(data, hits)
+        if not data.isascii():
+            self._disguises(data, hits)
         return hits
 
     def find(self, view: View) -> tuple[Match, ...]:
@@ -402,8 +413,9 @@ def finding(match: Match, view: View, **detail: Any) -> Finding:
     )
 
 
-def findings(stage: str, scanner: Scanner, view: View) -> Iterator[Finding]:
+def findings(stage: str, scanner: Scanner, view: View) -> list[Finding]:
     """What a stage of patterns reports: its rules' matches, of those that overlap the strongest."""
     matches = view.once(scanner, scanner.find)
-    for match in strongest(match for match in matches if match.rule.stage == stage):
-        yield finding(match, view)
+    if not matches:
+        return []
+    return [finding(match, view) for match in strongest(match for match in matches if match.rule.stage == stage)]

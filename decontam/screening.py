@@ -156,7 +156,7 @@ class Screener:
         Raises ShardError where the shard cannot be read or the output cannot be written; then nothing is published.
         """
         started = perf_counter()
-        self.seconds.clear()
+        self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         self._cut = False
         tally = Tally()
         try:
@@ -203,9 +203,7 @@ class Screener:
         with ExitStack() as stack:
             kept = Kept(stack, self.folder, shard, self.config.output.kept, self.config.output.zstd_level)
             errors = ErrorLog(stack, self.folder, shard)
-            findings = stack.enter_context(
-                tables.Table(self.folder, f"findings/{shard.name}.parquet", tables.findings_schema)
-            )
+            findings = stack.enter_context(tables.Table(self.folder, f"findings/{shard.name}.parquet", tables.findings_schema))
             quarantine = stack.enter_context(
                 tables.Table(self.folder, f"quarantine/{shard.name}.parquet", tables.quarantine_schema, private=True)
             )
@@ -242,7 +240,12 @@ class Screener:
             held = None
         elif secrets and self.config.quarantine.secrets == "drop":
             held = self.layout.redact(line, self.chain.policy.redactions(secrets))
-        extra = {"source": record.meta["source"], "offset": offset, "record": held, "exact": held is line}
+        extra = {
+            "source": record.meta["source"],
+            "offset": offset,
+            "record": held.decode() if held else None,
+            "exact": held is line,
+        }
         return {**tables.findings_row(record.id, row, verdict), **extra}
 
     def _verdicts(self, shard: Shard, source: Source, tally: Tally, notify: Notify) -> Any:
@@ -263,12 +266,11 @@ class Screener:
                     if not isinstance(record, Unreadable):
                         try:
                             verdict = screen(record)
-                        except Exception as error:  # a stage of somebody else's; its message may hold text
+                            tally.add(verdict, size)
+                        except Exception as error:  # noqa: BLE001 - a stage of somebody else's; its message may hold text
                             record = Unreadable("stage_failed", f"a stage raised {type(error).__name__}")
-                    if verdict is None:
+                    if isinstance(record, Unreadable):
                         tally.add_error(record.reason, size)
-                    else:
-                        tally.add(verdict, size)
                     yield row, offset, line, record, verdict
                 row += 1
                 offset += size + 1

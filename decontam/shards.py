@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import IO, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -56,6 +56,10 @@ class Layout:
 
     text_key: str
     id_key: str
+    _quoted: bytes = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_quoted", b'"%b"' % self.text_key.encode())
 
     def read(self, line: bytes, name: str, row: int) -> Record | Unreadable:
         """What a line holds. `name` and `row` make the id of a record that has none."""
@@ -73,9 +77,9 @@ class Layout:
                 return Unreadable("missing_text", f"no key {self.text_key!r}; found {', '.join(map(repr, list(value)[:8]))}")
             return Unreadable("not_text", f"{self.text_key!r} is {_kind(text)}, not a string")
         given = value.get(self.id_key)
-        id = str(given) if isinstance(given, (str, int)) and not isinstance(given, bool) else f"{name}:{row}"
+        id = given if type(given) is str else str(given) if type(given) is int else f"{name}:{row}"
         fields: tuple[Field, ...] = (Field(self.text_key, text),)
-        if line.count(b'"%b"' % self.text_key.encode()) > 1:
+        if line.count(self._quoted) > 1:
             fields = tuple(Field(path, value_of(line, literal)) for path, literal in self._texts(line))
         return Record(id, fields, {"source": name})
 
@@ -120,7 +124,7 @@ class LineWriter:
     What stands behind the last newline of a shard is a line too, empty as a rule; writing it ends the file as it was.
     """
 
-    def __init__(self, raw: IO[bytes], codec: str, zstd_level: int) -> None:
+    def __init__(self, raw: Any, codec: str, zstd_level: int) -> None:
         self._file = compressing(raw, codec, zstd_level)
         self._batch: list[bytes] = []
         self._size = 0

@@ -42,7 +42,7 @@ def findings_schema() -> pa.Schema:
             ("action", pa.string()),
             ("findings", pa.list_(_finding_type())),
             ("redactions", pa.list_(redaction)),
-            ("scores", pa.map_(pa.string(), pa.float64())),
+            ("scores", pa.list_(pa.struct([("stage", pa.string()), ("score", pa.float64())]))),
         ]
     )
 
@@ -75,13 +75,26 @@ def findings_row(id: str, row: int, verdict: Verdict) -> dict[str, Any]:
         for field, span, replacement in verdict.redactions
     ]
     return {
-        "id": id,
+        "id": id.encode("utf-8", "replace").decode(),  # an id may hold lone surrogates, a table may not
         "row": row,
         "action": verdict.action.name.lower(),
         "findings": rows,
         "redactions": redactions,
-        "scores": list(verdict.scores.items()),
+        "scores": [{"stage": stage, "score": score} for stage, score in verdict.scores.items()],
     }
+
+
+def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as an Arrow table, by way of JSON: pyarrow's own way from Python objects is slower and imports pandas."""
+    import pyarrow as pa
+    import pyarrow.json
+
+    data = b"\n".join(map(orjson.dumps, rows))
+    return pa.json.read_json(
+        pa.BufferReader(data),
+        read_options=pa.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
+        parse_options=pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+    )
 
 
 class Table:
@@ -106,7 +119,6 @@ class Table:
             self._flush()
 
     def _flush(self) -> None:
-        import pyarrow as pa
         import pyarrow.parquet as pq
 
         schema = self._schema()
@@ -115,7 +127,7 @@ class Table:
             self.digest = self._file.__enter__()
             sink: IO[bytes] = self.digest  # type: ignore[assignment]
             self._writer = pq.ParquetWriter(sink, schema, compression="zstd")
-        self._writer.write_table(pa.Table.from_pylist(self._batch, schema=schema))
+        self._writer.write_table(_table(self._batch, schema))
         self._batch, self._size = [], 0
 
     def __enter__(self) -> Table:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import IntEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -26,8 +26,7 @@ class Field(NamedTuple):
     role: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What one line of a shard, one row of a table or one host document becomes.
 
     `meta["source"]` names the shard that the record came from, where that is known.
@@ -35,7 +34,7 @@ class Record:
 
     id: str
     fields: tuple[Field, ...]
-    meta: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    meta: Mapping[str, Any] = _NOTHING
 
 
 class Strength(IntEnum):
@@ -61,7 +60,7 @@ class Action(IntEnum):
     DROP = 4
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
     """One thing a stage saw.
 
@@ -78,7 +77,7 @@ class Finding:
     strength: Strength
     score: float = 1.0
     provider: str | None = None
-    detail: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    detail: Mapping[str, Any] = dataclasses.field(default_factory=lambda: _NOTHING)
 
     @property
     def name(self) -> str:
@@ -94,11 +93,10 @@ class Redaction(NamedTuple):
     replacement: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the policy made of a record: `redactions` is empty unless `action` is REDACT."""
 
     action: Action
     findings: tuple[Finding, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=lambda: _NOTHING)
+    scores: Mapping[str, float] = _NOTHING
     redactions: tuple[Redaction, ...] = ()

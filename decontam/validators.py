@@ -20,8 +20,25 @@ from importlib import import_module
 from types import ModuleType
 
 from decontam.validators_ids import (
-    alnum_of, au_medicare, cn_ric, de_kvnr, de_rvnr, digits_of, eip55, fi_hetu, hkid, iban, icao, mrz, sg_nric, tw_id, uk_nino,
-    us_dea, us_npi, varied, vin,
+    alnum_of,
+    au_medicare,
+    cn_ric,
+    de_kvnr,
+    de_rvnr,
+    digits_of,
+    eip55,
+    fi_hetu,
+    hkid,
+    iban,
+    icao,
+    mrz,
+    sg_nric,
+    tw_id,
+    uk_nino,
+    us_dea,
+    us_npi,
+    varied,
+    vin,
 )  # fmt: skip
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase

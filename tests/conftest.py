@@ -19,6 +19,10 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--accept", action="store_true", help="Rewrite the goldens with what the code does now.")
+
+
 @pytest.fixture(scope="session")
 def config() -> Config:
     return load_config()

@@ -67,7 +67,8 @@ def test_a_wrong_option_is_explained(options: dict, says: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"), [("a: [", "not YAML"), ("- a", "a config is a mapping"), ("stages: {pii: {packs: [no]}}", "does not exist")]
+    ("content", "says"),
+    [("a: [", "not YAML"), ("- a", "a config is a mapping"), ("stages: {pii: {packs: [no]}}", "does not exist")],
 )
 def test_a_wrong_file_is_explained(content: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text(content)

@@ -27,8 +27,9 @@ DISGUISED = [
     pytest.param("&quot;id&quot;: 1", '"id": 1', id="entities"),
     pytest.param("&amp;quot;id&amp;quot;", '"id"', id="entities twice"),
     pytest.param("&#99;hat", "chat", id="numeric entity"),
-    pytest.param(r'{\"id\": \"x\"}', '{"id": "x"}', id="escaped JSON"),
-    pytest.param(r'{\\\"id\\\": 1}', '{"id": 1}', id="JSON escaped twice"),
+    pytest.param(r"{\"id\": \"x\"}", '{"id": "x"}', id="escaped JSON"),
+    pytest.param(r"{\\\"id\\\": 1}", '{"id": 1}', id="JSON escaped twice"),
+    pytest.param(r"{\\\\\"id\\\\\": 1}", '{"id": 1}', id="as long as a unicode escape"),
     pytest.param(r"\u0063hat", "chat", id="unicode escape"),
     pytest.param(r"\ud83d\ude00", "😀", id="escaped surrogates"),
 ]
@@ -38,7 +39,7 @@ DISGUISED = [
     "text",
     [
         "Москва и Paris, Ελλάδα und Berlin",
-        "پیاده‌روی",  # noqa: RUF001
+        "پیاده‌روی",
         "क्‍ष",
         "👩‍👩‍👧 ❤️ 1️⃣",
         "一、二；三。（四）",
@@ -70,7 +71,7 @@ def test_the_whole_folded_text_leads_back_to_the_whole_original(text: str, plain
     assert (0, len(text)) == fold(text).original(0, len(plain))
 
 
-awkward = st.text(st.sampled_from("ab1 &;#quot\\\"nu00e9{}:,\u200b\u00ad１ａﬁсο٤\u00a0\ud800😀我"), max_size=60)
+awkward = st.text(st.sampled_from('ab1 &;#quot\\"nu00e9{}:,\u200b\u00ad１ａﬁсο٤\u00a0\ud800😀我'), max_size=60)
 
 
 @given(awkward | st.text(max_size=60))

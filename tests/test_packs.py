@@ -58,4 +58,4 @@ SECRET_SHAPED = re.compile(
 
 @pytest.mark.parametrize("path", sorted(PACKS.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_pack_holds_a_literal_secret(path: Path) -> None:
-    assert [] == SECRET_SHAPED.findall(path.read_text("utf-8"))
+    assert [] == [shape for shape in SECRET_SHAPED.findall(path.read_text("utf-8")) if "xxxxxxxx" not in shape]

@@ -106,9 +106,7 @@ def test_a_quarantined_record_can_be_given_back_byte_for_byte(screen_files: Call
     assert [json.dumps(HUMAN, ensure_ascii=False).encode()] * 2 + [b""] == lines_of(tmp_path / "out/kept/a.jsonl")
 
 
-@pytest.mark.parametrize(
-    ("quarantine", "kept"), [({}, "masked"), ({"secrets": "keep"}, "exact"), ({"original": "drop"}, None)]
-)
+@pytest.mark.parametrize(("quarantine", "kept"), [({}, "masked"), ({"secrets": "keep"}, "exact"), ({"original": "drop"}, None)])
 def test_credentials_do_not_live_on_in_quarantine(quarantine: dict, kept: str | None, screen_files: Callable, tmp_path: Path) -> None:
     screen_files(shard(tmp_path / "in/a.jsonl", [BOTH]), config=load_config(None, {"quarantine": quarantine}))
     (row,) = pq.read_table(tmp_path / "out/quarantine/a.jsonl.parquet").to_pylist()

@@ -50,7 +50,11 @@ def test_both_engines_find_the_same_in_any_text(engines: tuple[Scanner, Scanner]
 @pytest.mark.parametrize(
     ("changes", "text", "spans"),
     [
-        ({"not_before": "0-9", "not_after": "0-9", "pattern": "[0-9]{4}"}, "12345 1234,5678 x1234", [(6, 10), (11, 15), (17, 21)]),
+        (
+            {"not_before": "0-9", "not_after": "0-9", "pattern": "[0-9]{4}"},
+            "12345 1234,5678 x1234",
+            [(6, 10), (11, 15), (17, 21)],
+        ),
         ({"pattern": "key=([a-z]{3})"}, "key=abc", [(4, 7)]),
         ({"pattern": "key=([a-z]{3})", "validator": "entropy:1"}, "key=abc key=aaa", [(4, 7)]),
         ({"anchors": ["AB"], "pattern": "(?i)ab"}, "xAb", [(1, 3)]),
@@ -101,6 +105,5 @@ def test_of_overlapping_matches_the_strongest_stays(drawn: list) -> None:
     assert all(left.span.end <= right.span.start for left, right in zip(kept, kept[1:], strict=False))
     for match in matches:
         assert any(
-            other.strength >= match.strength and other.span.start < match.span.end and match.span.start < other.span.end
-            for other in kept
+            other.strength >= match.strength and other.span.start < match.span.end and match.span.start < other.span.end for other in kept
         )

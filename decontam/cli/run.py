@@ -34,7 +34,8 @@ def _overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, An
 def _bar(total_bytes: int) -> Any:
     """A live progress bar: docs/s, MB/s, outcomes, time left."""
     from rich.console import Console
-    from rich.progress import BarColumn, Progress as Bar, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
     running: dict[str, Progress] = {}
     finished, read = Tally(), 0

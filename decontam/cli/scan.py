@@ -19,8 +19,6 @@ from decontam.types import Action, Field, Record, Verdict
 _CONTEXT = 60  # characters around a match that are shown
 
 
-
-
 def _records_of(lines: Iterator[bytes], name: str, layout: Layout) -> Iterator[tuple[str, Record | Unreadable]]:
     for row, line in enumerate(lines):
         if line and not line.isspace():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,5 +20,5 @@ class Secrets:
     def load(cls, options: Mapping[str, Any], scanner: Scanner) -> Secrets:
         return cls(scanner)
 
-    def inspect(self, view: View) -> Iterator[Finding]:
+    def inspect(self, view: View) -> list[Finding]:
         return findings(self.name, self.scanner, view)

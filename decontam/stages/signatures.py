@@ -6,7 +6,7 @@ what follows from it is the policy's affair.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from decontam.rules import Nearby
-from decontam.scan import Scanner, finding, near
+from decontam.scan import Match, Scanner, finding, near
 from decontam.types import Finding, Span
 from decontam.view import View
 
@@ -34,8 +34,10 @@ def _in_inline_code(text: str, span: Span) -> bool:
 
 def _in_quotes(text: str, span: Span) -> bool:
     before = text[max(0, span.start - 3) : span.start].rstrip()
-    return bool(before) and _QUOTES.get(before[-1], "") in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0] and (
-        before[-1] in _QUOTES
+    return (
+        bool(before)
+        and _QUOTES.get(before[-1], "") in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]
+        and (before[-1] in _QUOTES)
     )
 
 
@@ -62,8 +64,12 @@ class Signatures:
         before = view.text[max(0, span.start - _REACH) : span.start].encode("utf-8", "replace")
         return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None
 
-    def inspect(self, view: View) -> Iterator[Finding]:
-        for match in view.once(self.scanner, self.scanner.find):
+    def _findings(self, view: View, matches: Iterable[Match]) -> Iterator[Finding]:
+        for match in matches:
             if match.rule.stage == self.name:
                 mention = self._mention(view, match.rule.kind, match.span)
                 yield finding(match, view, **({"mention": mention} if mention else {}))
+
+    def inspect(self, view: View) -> list[Finding]:
+        matches = view.once(self.scanner, self.scanner.find)
+        return list(self._findings(view, matches)) if matches else []

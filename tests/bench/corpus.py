@@ -1,6 +1,6 @@
 """A corpus for benchmarks: JSON lines of text that any machine has, and of ../shared/data where it is there.
 
-    python tests/bench/corpus.py FILE.jsonl.zst [MEGABYTES]
+python tests/bench/corpus.py FILE.jsonl.zst [MEGABYTES]
 """
 
 from __future__ import annotations

@@ -1,14 +1,7 @@
-"""Scanner: all rules of a chain in as few passes over a text as possible.
+"""Scanner: which rules match a text, and where.
 
-A pass only tells WHICH rules hit. Rules with anchors go to hyperscan, rules without (shapes of digits, mostly) to one
-RE2 set, which is faster there; the price list is in `tests/bench`. Only the rules that hit run again, one by one in
-RE2, for their spans, and only those spans meet anchors, neighbours and validators. Where hyperscan is missing, RE2
-sets do both passes: slower, same findings.
-
-Patterns that would make hyperscan slow or compile for ever (wide bounded gaps) are gated by their anchors instead, and
-run only in windows around these; how large is too large is `_LARGEST_PROGRAM`, in RE2 instructions.
-
-Databases are cached on disk by the hash of what they hold; nothing compiled is ever pickled.
+`passes` says which rules may match; those run again, one by one in RE2, for their spans (rules gated by their anchors
+only in windows around these), and only those spans meet anchors, neighbours and validators.
 """
 
 from __future__ import annotations
@@ -17,32 +10,23 @@ import re
 import sys
 import warnings
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import re2
 
-from decontam.cache import cached, key_of
-from decontam.folding import TRIGGERS
+from decontam.passes import ENGINE, FOLDABLE, Hits, Passes
 from decontam.rules import Nearby, Rule, Within, compile_pattern
 from decontam.types import Finding, Span, Strength
 from decontam.validators import valid
 from decontam.view import View, character_offsets, encode
 
-try:
-    import hyperscan
-except ImportError:  # no wheel for this platform: RE2 does it all
-    hyperscan = None  # type: ignore[assignment]
-
 # The parser of `re` alone says how long a match can get; where it lives depends on the version.
 sre_parser: Any = import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
 
-_LARGEST_PROGRAM = 1000
-_SET_MEMORY = 1 << 30  # the default, 8 MiB, flushes its DFA all the time and is 5x slower
 _WIDEST_CHARACTER = 4  # bytes
 _WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
 _CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
@@ -175,176 +159,33 @@ def _windows(ends: list[int], reach: int | None, size: int) -> Iterator[tuple[in
     yield max(0, start - reach), min(last + reach, size)
 
 
-@dataclass(frozen=True)
-class _Gate:
-    """What a pass looks for: if expression i is seen, the rules owners[i] may have a match; -1 is a fold trigger.
-
-    Where `anchors[i]` is set the expression is an alternation of literals in any case, and each place where one ends is
-    reported; else it is a whole pattern, and one report is enough.
-    """
-
-    expressions: tuple[str, ...] = ()
-    owners: tuple[tuple[int, ...], ...] = ()
-    anchors: tuple[bool, ...] = ()
-
-
-def _gate(rows: Sequence[tuple[str, tuple[int, ...], bool]]) -> _Gate:
-    return _Gate(*(tuple(column) for column in zip(*rows, strict=True))) if rows else _Gate()
-
-
-def _cheaper_gate(rule: Rule) -> str:
-    return "pattern" if rule.program <= _LARGEST_PROGRAM else "anchors"
-
-
-def _gates(rules: Sequence[Rule], refused: Container[int] = ()) -> tuple[_Gate, _Gate]:
-    """The anchored gate (hyperscan) and the anchor-free one (RE2 set).
-
-    Patterns that are too large, or that hyperscan `refused`, stand in the anchored gate with their anchors.
-    """
-    anchored: list[tuple[str, tuple[int, ...], bool]] = list(_ASCII_TRIGGERS)
-    shapes: list[tuple[str, tuple[int, ...], bool]] = []
-    by_anchors: dict[tuple[str, ...], list[int]] = {}
-    for index, rule in enumerate(rules):
-        if not rule.anchors:
-            shapes.append((rule.bounded, (index,), False))
-        elif index not in refused and (rule.gate or _cheaper_gate(rule)) == "pattern":
-            anchored.append((rule.bounded, (index,), False))
-        else:
-            by_anchors.setdefault(rule.anchors, []).append(index)
-    anchored += [("|".join(map(re2.escape, anchors)), tuple(owners), True) for anchors, owners in by_anchors.items()]
-    return _gate(anchored), _gate(shapes)
-
-
-Hits = dict[tuple[int, ...], list[int]]
-"""Rules that may have a match, with the bytes where their anchors end; an empty list means anywhere."""
-
-_FOLDABLE = (-1,)
-_TRIGGERS = tuple((trigger, _FOLDABLE, False) for trigger in TRIGGERS)
-_ASCII_TRIGGERS = tuple((trigger, _FOLDABLE, False) for trigger in TRIGGERS if trigger.isascii())
-
-
-class _Re2Pass:
-    def __init__(self, gate: _Gate) -> None:
-        options = re2.Options()
-        options.max_mem = _SET_MEMORY
-        options.log_errors = False
-        self._owners = gate.owners
-        self._set = re2.Set.SearchSet(options)
-        for expression, anchors in zip(gate.expressions, gate.anchors, strict=True):
-            self._set.Add((f"(?i){expression}" if anchors else expression).encode())
-        self._set.Compile()
-
-    def __call__(self, data: bytes, hits: Hits) -> None:
-        for index in self._set.Match(data) or ():
-            hits[self._owners[index]] = []
-
-
-class _HyperscanPass:
-    def __init__(self, gate: _Gate) -> None:
-        self._owners = gate.owners
-        self._everywhere = gate.anchors
-        self._hits: Hits = {}
-        self._database = _database(gate)
-        self._scratch = hyperscan.Scratch(self._database)
-
-    def _hit(self, index: int, _start: int, end: int, _flags: int, _context: object) -> None:
-        owners = self._owners[index]
-        if owners not in self._hits:
-            self._hits[owners] = []
-        if self._everywhere[index]:
-            self._hits[owners].append(end)
-
-    def __call__(self, data: bytes, hits: Hits) -> None:
-        self._hits = hits
-        self._database.scan(data, self._hit, scratch=self._scratch)
-
-
-def _compile(gate: _Gate) -> Any:
-    once = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH
-    everywhere = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_CASELESS
-    database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
-    database.compile(
-        expressions=[expression.encode() for expression in gate.expressions],
-        ids=list(range(len(gate.expressions))),
-        flags=[everywhere if anchors else once for anchors in gate.anchors],
-    )
-    return database
-
-
-def _refused(gate: _Gate) -> set[int]:
-    """The rules whose patterns hyperscan does not take, alone; asked only when it did not take them all."""
-    bad: set[int] = set()
-    for expression, owners, anchors in zip(gate.expressions, gate.owners, gate.anchors, strict=True):
-        try:
-            _compile(_Gate((expression,), (owners,), (anchors,)))
-        except hyperscan.error:
-            bad.update(owners)
-    return bad
-
-
-def _runs_here(dumped: bytes) -> bool:
-    """Whether this processor can run the database; another machine may share the cache."""
-    try:
-        hyperscan.Scratch(hyperscan.loadb(dumped, hyperscan.HS_MODE_BLOCK))
-    except hyperscan.error:
-        return False
-    return True
-
-
-def _database(gate: _Gate) -> Any:
-    """The compiled database, from the cache where it holds one."""
-    key = key_of(version("hyperscan"), *gate.expressions, *map(str, gate.anchors))
-    dumped = cached(f"{key}.hs", lambda: hyperscan.dumpb(_compile(gate)), _runs_here)
-    return hyperscan.loadb(dumped, hyperscan.HS_MODE_BLOCK)
-
-
 @dataclass(eq=False)
 class Scanner:
     """All of `rules`, ready to be looked for. `engine` is "hyperscan" or "re2"; the best one there is by default."""
 
     rules: tuple[Rule, ...]
-    engine: str = "hyperscan" if hyperscan else "re2"
-    _passes: list[Any] = field(init=False, repr=False)
-    _disguises: Any = field(init=False, repr=False)
+    engine: str = ENGINE
+    _passes: Passes = field(init=False, repr=False)
     _patterns: dict[int, Compiled] = field(init=False, repr=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        anchored, shapes = _gates(self.rules)
-        if self.engine == "hyperscan":
-            try:
-                first: Any = _HyperscanPass(anchored)
-            except hyperscan.error:
-                first = _HyperscanPass(_gates(self.rules, _refused(anchored))[0])
-        else:
-            first = _Re2Pass(anchored)
-        self._passes = [first, *([_Re2Pass(shapes)] if shapes.owners else [])]
-        disguises = _gate([row for row in _TRIGGERS if row not in _ASCII_TRIGGERS])
-        self._disguises = _HyperscanPass(disguises) if self.engine == "hyperscan" else _Re2Pass(disguises)
+        self._passes = Passes(self.rules, self.engine)
 
     def _compiled(self, index: int) -> Compiled:
         """Patterns are compiled when they are first needed: most never are, and all of them take a second."""
         self._patterns[index] = compiled(self.rules[index])
         return self._patterns[index]
 
-    def which(self, data: bytes) -> Hits:
-        """The rules whose gate opens, by index, and _FOLDABLE for text that has something to fold."""
-        hits: Hits = {}
-        for run in self._passes:
-            run(data, hits)
-        if not data.isascii():
-            self._disguises(data, hits)
-        return hits
-
     def find(self, view: View) -> tuple[Match, ...]:
         """Every match of every rule, in the order of the text; what folding brings to light included."""
         if not view.text:
             return ()
-        hits = self.which(view.data)
+        hits = self._passes(view.data)
         matches = [Match(rule, span, strength, False) for rule, span, strength in self._spans(view.data, hits)]
-        if _FOLDABLE in hits and view.folded.changed:
+        if FOLDABLE in hits and view.folded.changed:
             plain = _Occupied(matches)
             data = encode(view.folded.text)
-            for rule, span, strength in self._spans(data, self.which(data)):
+            for rule, span, strength in self._spans(data, self._passes(data)):
                 original = view.folded.original(*span)
                 if not plain.overlaps(rule, original):
                     matches.append(Match(rule, original, strength, True))
@@ -353,7 +194,7 @@ class Scanner:
     def _spans(self, data: bytes, hits: Hits) -> list[tuple[Rule, Span, Strength]]:
         found = []
         for owners, ends in hits.items():
-            for index in owners if owners != _FOLDABLE else ():
+            for index in owners if owners != FOLDABLE else ():
                 looked_for = self._patterns.get(index) or self._compiled(index)
                 for window in _windows(ends, looked_for.reach, len(data)):
                     for candidate in candidates(looked_for, data, *window):

@@ -84,9 +84,9 @@ def test_every_folded_span_lies_in_the_original_and_order_is_kept(text: str) -> 
 
 
 @given(awkward | st.text(max_size=60))
-def test_a_character_that_folding_left_alone_leads_back_to_itself(text: str) -> None:
+def test_a_plain_character_leads_back_to_itself(text: str) -> None:
     folded = fold(text)
     for at, character in enumerate(folded.text):
         start, end = folded.original(at, at + 1)
-
-        assert end - start > 1 or text[start] == character or fold(text[start:end]).text != text[start:end] or "\\" in text
+        if end - start == 1 and text[start].isascii():
+            assert text[start] == character

@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import corpus
 
-from decontam import scan
+from decontam import passes, scan
 from decontam.config import load_config, rules_of
 from decontam.rules import Rule
 
@@ -47,7 +47,7 @@ def cost(work: Callable[[bytes], object], data: list[bytes]) -> float:
 
 def gated(expression: str, anchors: bool) -> Callable[[bytes], object] | None:
     try:
-        run = scan._HyperscanPass(scan._gate([(expression, (0,), anchors)]))
+        run = passes.HyperscanPass(passes.gate_of([(expression, (0,), anchors)]))
     except hyperscan.error:
         return None
     return lambda text: run(text, {})
@@ -56,11 +56,11 @@ def gated(expression: str, anchors: bool) -> Callable[[bytes], object] | None:
 def priced(rule: Rule, data: list[bytes], empty: float) -> tuple[float | None, float]:
     """(as a pattern in the first pass, by its anchors with the pattern behind them)"""
     pattern = gated(rule.bounded, False) if rule.program < _TOO_LARGE else None
-    first = scan._HyperscanPass(scan._gate([("|".join(map(re2.escape, rule.anchors)), (0,), True)]))
+    first = passes.HyperscanPass(passes.gate_of([("|".join(map(re2.escape, rule.anchors)), (0,), True)]))
     looked_for = scan.compiled(rule)
 
     def behind(text: bytes) -> None:
-        hits: scan.Hits = {}
+        hits: passes.Hits = {}
         first(text, hits)
         for ends in hits.values():
             for window in scan._windows(ends, looked_for.reach, len(text)):
@@ -78,7 +78,7 @@ def main(megabytes: float, rows: int) -> None:
     for rule in rules_of(load_config()):
         if rule.anchors:
             pattern, anchors = priced(rule, data, empty)
-            chosen = rule.gate or scan._cheaper_gate(rule)
+            chosen = rule.gate or passes.cheaper_gate(rule)
             now = anchors if chosen == "anchors" or pattern is None else pattern
             found.append((now, rule.name, chosen, pattern, anchors))
     print(f"{'ms/MB':>7}  {'gate':<8} {'pattern':>8} {'anchors':>8}  rule ({empty:.2f} ms/MB is the price of any pass)")

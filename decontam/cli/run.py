@@ -13,8 +13,9 @@ from typing import Any
 
 import click
 
-from decontam.run import Job, Progress, Watch, run
+from decontam.run import Job, run
 from decontam.tally import OUTCOMES, Tally
+from decontam.workers import Progress, Watch
 
 
 def _log(log_format: str, event: str, **values: Any) -> None:

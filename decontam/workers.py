@@ -1,0 +1,173 @@
+"""Workers: shards screened in processes of their own, so that what kills one of them costs no shard but its own.
+
+Nothing here can be left hanging by a process that is killed: workers report on a board of shared numbers without locks,
+and end themselves when the process that started them is gone. A shard that was begun when a worker died is tried once
+more, alone; if that kills its worker again, it is named and given up.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait as wait_for
+from multiprocessing.context import SpawnContext
+from typing import Any
+
+from decontam.config import Config, chain_of, check
+from decontam.errors import DecontamError
+from decontam.files import Folder
+from decontam.inputs import Shard
+from decontam.screening import Screener
+from decontam.tally import OUTCOMES, Tally
+
+_POLL = 0.2  # seconds between two looks at the workers
+_COLUMNS = 4 + len(OUTCOMES)  # begun, bytes of the file, records, bytes of records, outcomes
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A shard's numbers so far; `done` once nothing more will come for it. `size` is in bytes of the file."""
+
+    shard: str
+    tally: Tally
+    size: int
+    done: bool = False
+
+
+Watch = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a worker needs to build its screener; plain values."""
+
+    config: Config
+    out: str | None
+    fingerprint: str
+    limit: int | None
+
+    def screener(self) -> Screener:
+        return Screener(self.config, chain_of(self.config), Folder(self.out) if self.out else None, self.fingerprint, self.limit)
+
+
+@dataclass
+class Outcome:
+    """The results of the shards that came through, and for each other one what went wrong."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+# One worker process serves one run: what its initializer builds stays here, since nothing compiled can be sent.
+_screener: Any = None
+_board: Any = None
+
+
+def _start(setup: tuple[dict[str, Any], str | None, str, int | None], board: Any) -> None:
+    global _screener, _board
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    config, out, fingerprint, limit = setup
+    _screener, _board = Setup(check(config), out, fingerprint, limit).screener(), board
+    # Rules and databases live as long as the process: the garbage collector need not look at them again and again.
+    gc.freeze()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _work(index: int, shard: Shard) -> dict[str, Any]:
+    at = index * _COLUMNS
+    _board[at] = 1
+
+    def notify(tally: Tally, size: int) -> None:
+        outcomes = (tally.outcomes[name] for name in OUTCOMES)
+        _board[at : at + _COLUMNS] = [1, size, tally.records, tally.bytes, *outcomes]
+
+    result: dict[str, Any] = _screener.screen(shard, notify)
+    return result
+
+
+def _progress(board: Any, index: int, shard: Shard) -> Progress:
+    _, size, records, read, *outcomes = board[index * _COLUMNS : (index + 1) * _COLUMNS]
+    return Progress(shard.name, Tally(records, read, Counter(dict(zip(OUTCOMES, outcomes, strict=True)))), size)
+
+
+def screen_here(setup: Setup, shards: Sequence[Shard], watch: Watch) -> Outcome:
+    """Screen shards one after the other in this process."""
+    screener = setup.screener()
+    outcome = Outcome()
+    for shard in shards:
+        try:
+            result = screener.screen(shard)
+        except DecontamError as error:
+            outcome.failed[shard.name] = str(error)
+        else:
+            outcome.results.append(result)
+            watch(Progress(shard.name, Tally.from_dict(result["tally"]), shard.size, done=True))
+    return outcome
+
+
+def screen(setup: Setup, shards: Sequence[Shard], workers: int, watch: Watch) -> Outcome:
+    """Screen shards in up to `workers` processes; the largest first, so that none is left alone with one at the end."""
+    chain_of(setup.config)  # fills the cache, so that the workers need not all compile the same
+    outcome = Outcome()
+    left = sorted(shards, key=lambda shard: (-shard.size, shard.name))
+    while left:
+        begun = _screen_until_a_death(setup, left, workers, watch, outcome)
+        # Each suspect alone, so that the next death tells whose it was.
+        for suspect in [shard for shard in left if shard.name in begun]:
+            for name in _screen_until_a_death(setup, [suspect], 1, watch, outcome):
+                outcome.failed[name] = f"{suspect.path}: killed its worker twice (out of memory, or a crash inside a library)"
+        finished = {result["input"]["name"] for result in outcome.results} | outcome.failed.keys()
+        before, left = left, [shard for shard in left if shard.name not in finished]
+        if len(left) == len(before):
+            stillborn = "workers die before they begin; is there memory for them? try fewer --workers"
+            outcome.failed.update({shard.name: f"{shard.path}: {stillborn}" for shard in left})
+            return outcome
+    return outcome
+
+
+def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, watch: Watch, outcome: Outcome) -> list[str]:
+    """Screen shards until all are through or a worker dies; the names of those that had been begun then."""
+    context: SpawnContext = multiprocessing.get_context("spawn")
+    board = context.RawArray("q", len(shards) * _COLUMNS)
+    values = (setup.config.to_dict(), setup.out, setup.fingerprint, setup.limit)
+    suspects: list[str] = []
+    with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=_start, initargs=(values, board)) as pool:
+        running: dict[Future[dict[str, Any]], tuple[int, Shard]] = {}
+        try:
+            for index, shard in enumerate(shards):
+                running[pool.submit(_work, index, shard)] = index, shard
+        except BrokenProcessPool:
+            pass  # those that were submitted will say so
+        while running:
+            done, _ = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
+            for future in done:
+                index, shard = running.pop(future)
+                try:
+                    result = future.result()
+                except DecontamError as error:
+                    outcome.failed[shard.name] = str(error)
+                except BrokenProcessPool:
+                    if board[index * _COLUMNS]:
+                        suspects.append(shard.name)
+                except Exception as error:  # noqa: BLE001 - a mistake of ours costs its shard alone; its message may hold text
+                    outcome.failed[shard.name] = f"{shard.path}: unexpected {type(error).__name__}; please report this"
+                else:
+                    outcome.results.append(result)
+                    watch(Progress(shard.name, Tally.from_dict(result["tally"]), shard.size, done=True))
+            for index, shard in running.values():
+                if board[index * _COLUMNS]:
+                    watch(_progress(board, index, shard))
+    return suspects

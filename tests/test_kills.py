@@ -1,0 +1,121 @@
+"""kill -9 at any moment, of the run or of its workers: the same command finishes, with the output of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import shard
+from .test_run import API, HUMAN, MAIL, MIXED, tree
+
+KILLS = int(os.environ.get("DECONTAM_KILLS", "40"))  # 200 take nine minutes on two cores
+
+
+def command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "decontam", "run", *map(str, arguments)]
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started, by the kernel's own list."""
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def corpus(folder: Path) -> Path:
+    for number in range(24):
+        suffix = ["", ".gz", ".zst"][number % 3]
+        shard(folder / f"{number:02}.jsonl{suffix}", [*MIXED[:6], HUMAN, MAIL, API] * 40)
+    return folder
+
+
+def kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["run", "worker"])
+def test_any_number_of_kills_at_any_moment(victim: str, tmp_path: Path) -> None:
+    """Half of KILLS for each kind of victim; a run that got through starts over with an empty folder."""
+    draw = random.Random(victim)
+    data = corpus(tmp_path / "data")
+    subprocess.run(command(data, "--out", tmp_path / "calm", "--workers", 2), check=True, capture_output=True)
+    calm = tree(tmp_path / "calm")
+    killed = rounds = 0
+    out = tmp_path / "out"
+    while killed < KILLS // 2:
+        arguments = [data, "--out", out, "--workers", 2, *(["--overwrite"] if rounds else [])]
+        for attempt in range(KILLS):
+            process = subprocess.Popen(
+                command(*(arguments if not attempt else arguments[:5])), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            # Some hits for sure while it starts, most while it works.
+            time.sleep(draw.choice([0.05, 0.6, 0.9, 1.1, 1.3]) + draw.random() * 0.4)
+            targets = [process.pid] if victim == "run" else children(process.pid)
+            killed += kill(draw.choice(targets)) if targets and process.poll() is None else 0
+            if process.wait(timeout=120) == 0 or killed >= KILLS // 2:
+                break
+        subprocess.run(command(*arguments[:5]), check=True, capture_output=True, timeout=120)
+        rounds += 1
+
+        assert calm == tree(out)
+        assert not list(out.rglob("*decontam-part*"))
+    print(f"kills survived: {killed} ({victim}), {rounds} runs completed; records lost 0, doubled 0")
+
+
+STAGE = """
+import os, signal
+class Poison:
+    name = "poison"
+    @classmethod
+    def load(cls, options, scanner): return cls()
+    def inspect(self, view):
+        if "poison" in view.text:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return ()
+"""
+
+
+def test_a_shard_that_kills_its_worker_twice_is_named_and_the_others_finish(tmp_path: Path) -> None:
+    package = tmp_path / "package"
+    (package / "poison-1.0.dist-info").mkdir(parents=True)
+    (package / "poison.py").write_text(STAGE)
+    (package / "poison-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: poison\nVersion: 1.0\n")
+    (package / "poison-1.0.dist-info/entry_points.txt").write_text("[decontam.stages]\npoison = poison:Poison\n")
+    (tmp_path / "c.yaml").write_text("stages: {poison: {enabled: true}}")
+    for number in range(6):
+        shard(tmp_path / f"data/{number}.jsonl", [HUMAN, MAIL])
+    shard(tmp_path / "data/bad.jsonl", [HUMAN, {"id": "p", "text": "poison"}, HUMAN])
+    arguments = command(tmp_path / "data", "--out", tmp_path / "out", "--workers", 2, "--config", tmp_path / "c.yaml")
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(package)})
+
+    assert 1 == done.returncode
+    assert "failed: bad.jsonl" in done.stderr
+    assert "killed its worker twice" in done.stderr
+    assert {f"{number}.jsonl" for number in range(6)} == {path.name for path in (tmp_path / "out/kept").iterdir()}
+
+
+def test_workers_do_not_outlive_the_run(tmp_path: Path) -> None:
+    process = subprocess.Popen(command(corpus(tmp_path / "data"), "--out", tmp_path / "out", "--workers", 2), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not (workers := children(process.pid)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    kill(process.pid)
+    process.wait()
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert workers
+    assert [] == [pid for pid in workers if Path(f"/proc/{pid}").exists()]

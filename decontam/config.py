@@ -24,7 +24,7 @@ import decontam
 from decontam.chain import Chain
 from decontam.errors import ConfigError, did_you_mean
 from decontam.policy import Policy
-from decontam.rules import Rule, read_packs
+from decontam.rules import Rule, Words, read_packs
 from decontam.scan import Scanner
 from decontam.stages import STAGES, stage_class, third_party
 
@@ -36,8 +36,10 @@ BUILTIN = "builtin"
 
 @dataclass(frozen=True, config=_STRICT)
 class Input:
-    text_key: str
+    text_key: Words
     id_key: str
+    screen: Literal["text", "all-strings"]
+    provenance_keys: Words
     max_error_rate: Annotated[float, Ge(0), Le(1)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
@@ -11,10 +12,12 @@ import orjson
 from decontam.errors import InputError
 from decontam.files import Source
 from decontam.inputs import Shard
+from decontam.paths import EACH, all_texts
 from decontam.shards import Layout, Unreadable, line_blocks
 from decontam.types import Record
 
 _RECORDS = 100
+_INDEX = re.compile(r"\[\d+\]")
 _BLOCK = 1 << 16
 
 
@@ -41,7 +44,7 @@ def check(shards: Iterable[Shard], layout: Layout) -> None:
     many = f"any of {len(lines)} records" if len(lines) > 1 else "the only record"
     if reasons.keys() <= {"malformed", "bad_utf8", "not_object"}:
         raise InputError(_no_records(lines, many))
-    raise InputError(f"no {layout.text_key!r} in {many}; {_likely(lines)}")
+    raise InputError(f"no {' or '.join(map(repr, layout.text_keys))} in {many}; {_likely(lines)}")
 
 
 def _no_records(lines: list[bytes], many: str) -> str:
@@ -51,7 +54,7 @@ def _no_records(lines: list[bytes], many: str) -> str:
 
 
 def _likely(lines: list[bytes]) -> str:
-    """The key that probably holds the text: the one with the longest strings among those that most records have."""
+    """The path that probably leads to the text: of those that most records have, the one with the longest strings."""
     found: Counter[str] = Counter()
     length: Counter[str] = Counter()
     for line in lines:
@@ -59,11 +62,12 @@ def _likely(lines: list[bytes]) -> str:
             value = orjson.loads(line)
         except orjson.JSONDecodeError:
             continue
-        for key, inner in value.items() if isinstance(value, dict) else ():
-            if isinstance(inner, str):
-                found[key] += 1
-                length[key] += len(inner)
+        here = [(_INDEX.sub(EACH, path), text) for path, text, _ in all_texts(value)]
+        found.update({path for path, _ in here})
+        for path, text in here:
+            length[path] += len(text)
     if not found:
-        return "no key of theirs holds a string; nested texts need to be lifted out first"
-    key = max(found, key=lambda name: (found[name] * 2 > len(lines), length[name]))
-    return f"found {key!r} (string, {found[key]} of {len(lines)}): use --text-key {key}"
+        return "nothing in them is a string"
+    path = max(found, key=lambda name: (found[name] * 2 > len(lines), length[name]))
+    quoted = path if path.isidentifier() else f"'{path}'"
+    return f"found {path!r} (string, {found[path]} of {len(lines)}): use --text-key {quoted}"

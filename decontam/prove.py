@@ -121,7 +121,7 @@ def failures(rule: Rule) -> Iterator[str]:
         allowed = f"{COMPILE_BUDGET:.0f} s are allowed; make its repeats shorter or use 'within'"
         yield f"{rule.name}: took {spent:.1f} s to compile, {allowed}"
     for part, text, marked in examples(rule):
-        found = tuple(match.span for match in scanner.find(View.of(text)))
+        found = tuple(match.span for match in scanner.find(View.of(text, role=rule.role)))
         if part == "catches":
             if not marked:
                 yield f"{rule.name}: marks nothing in {_excerpt(text)}; put ⟦...⟧ around what must be found"

@@ -25,6 +25,7 @@ def report(results: Iterable[Mapping[str, Any]], failed: Mapping[str, str], wall
         "shards": {"done": len(results), "failed": len(failed)},
         "tally": total.to_dict(),
         "problems": {result["input"]["name"]: result["problem"] for result in results if result["problem"]} | dict(failed),
+        "unscreened": sorted({path for result in results for path in result["unscreened"]}),
         "seconds": {"wall": wall, **seconds},
     }
 

@@ -30,7 +30,7 @@ from pydantic.dataclasses import dataclass
 from decontam import validators
 from decontam.cache import cached, key_of
 from decontam.errors import RuleError, did_you_mean
-from decontam.types import Strength
+from decontam.types import PROVENANCE, Strength
 from decontam.validators import VALIDATORS
 
 _LONGEST_ANCHOR = 64
@@ -85,6 +85,7 @@ class Rule:
     kind          the label: API_PAYLOAD, EMAIL, CN_RIC ...
     provider      whose trace it is, one or several; empty for PII and secrets
     strength      what the finding says by itself
+    role          `assistant`: only in texts that say so of themselves, or say nothing; `provenance`: only in provenance keys
     languages     the languages of the text it is for, "*" for any
     why, source   a sentence for the reviewer; where the fact is documented or was seen
     anchors       literals of at most 64 characters (any case), one of which every match holds: the cheap gate
@@ -107,6 +108,7 @@ class Rule:
     strength: Annotated[Strength, BeforeValidator(strength_named)]
     provider: Words = ()
     languages: Words = ("*",)
+    role: str | None = None
     anchors: Words = ()
     not_before: str = ""
     not_after: str = ""
@@ -124,6 +126,10 @@ class Rule:
     @property
     def name(self) -> str:
         return f"{self.stage}/{self.id}"
+
+    def hears(self, role: str | None) -> bool:
+        """Whether the rule looks at texts of that role."""
+        return role == PROVENANCE == self.role if PROVENANCE in (role, self.role) else self.role in (None, role) or role is None
 
     @property
     def bounded(self) -> str:

@@ -20,7 +20,7 @@ from decontam.errors import BooksError, InputError
 from decontam.files import Folder
 from decontam.inputs import Shard, Skipped
 from decontam.report import metrics, report
-from decontam.shards import Layout
+from decontam.shards import layout_of
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
 
@@ -99,7 +99,7 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     began, started = manifest.now(), perf_counter()
     rules = rules_of(job.config)
     digest = fingerprint(job.config, rules) if job.limit is None else f"{fingerprint(job.config, rules)}:{job.limit}"
-    preflight.check(job.shards, Layout(job.config.input.text_key, job.config.input.id_key))
+    preflight.check(job.shards, layout_of(job.config))
     if job.out is None:
         outcome = _screen(job, job.shards, digest, watch)
         return _balanced(report(outcome.results, outcome.failed, perf_counter() - started))

@@ -181,20 +181,22 @@ class Scanner:
         if not view.text:
             return ()
         hits = self._passes(view.data)
-        matches = [Match(rule, span, strength, False) for rule, span, strength in self._spans(view.data, hits)]
+        matches = [Match(rule, span, strength, False) for rule, span, strength in self._spans(view.data, hits, view.field.role)]
         if FOLDABLE in hits and view.folded.changed:
             plain = _Occupied(matches)
             data = encode(view.folded.text)
-            for rule, span, strength in self._spans(data, self._passes(data)):
+            for rule, span, strength in self._spans(data, self._passes(data), view.field.role):
                 original = view.folded.original(*span)
                 if not plain.overlaps(rule, original):
                     matches.append(Match(rule, original, strength, True))
         return tuple(sorted(matches, key=lambda match: (match.span, match.rule.id)))
 
-    def _spans(self, data: bytes, hits: Hits) -> list[tuple[Rule, Span, Strength]]:
+    def _spans(self, data: bytes, hits: Hits, role: str | None) -> list[tuple[Rule, Span, Strength]]:
         found = []
         for owners, ends in hits.items():
             for index in owners if owners != FOLDABLE else ():
+                if not self.rules[index].hears(role):
+                    continue
                 looked_for = self._patterns.get(index) or self._compiled(index)
                 for window in _windows(ends, looked_for.reach, len(data)):
                     for candidate in candidates(looked_for, data, *window):

@@ -20,11 +20,12 @@ from decontam.config import Config
 from decontam.errors import ShardError
 from decontam.files import Digesting, Folder, Source, codec_of, describe
 from decontam.inputs import Shard
-from decontam.shards import Layout, LineWriter, Unreadable, line_blocks
+from decontam.shards import LineWriter, Unreadable, layout_of, line_blocks
 from decontam.tally import Tally
 from decontam.types import Action, Record, Verdict
 
 SCHEMA = 1
+_LOOKED_AT = 20  # rows of each shard whose other columns are named in the report
 Notify = Callable[[Tally, int], None]
 """Called now and then with the tally so far and the bytes of the file read so far."""
 
@@ -145,10 +146,11 @@ class Screener:
     limit: int | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     _cut: bool = field(default=False, init=False)
+    _unscreened: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self.chain = timed(self.chain, self.seconds)
-        self.layout = Layout(self.config.input.text_key, self.config.input.id_key)
+        self.layout = layout_of(self.config)
 
     def screen(self, shard: Shard, notify: Notify = lambda tally, size: None) -> dict[str, Any]:
         """Screen one shard and publish its outputs. The result is what its tally file holds.
@@ -157,7 +159,7 @@ class Screener:
         """
         started = perf_counter()
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
-        self._cut = False
+        self._cut, self._unscreened = False, set()
         tally = Tally()
         try:
             with Source(shard.path) as source:
@@ -191,6 +193,7 @@ class Screener:
                 "rows": tally.records,
             },
             "problem": problem,
+            "unscreened": sorted(self._unscreened),
             "outputs": outputs,
             "tally": tally.to_dict(),
         }
@@ -262,6 +265,8 @@ class Screener:
                         self._cut = True
                         return
                     record = read(line, name, row)
+                    if row < _LOOKED_AT:
+                        self._unscreened |= self.layout.unscreened(line)
                     verdict = None
                     if not isinstance(record, Unreadable):
                         try:

@@ -7,17 +7,22 @@ blank ones, so that a row number finds its line with any tool.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import orjson
 
+from decontam.config import Config
 from decontam.files import BLOCK, Source, compressing
 from decontam.jsontext import Literal, literals, spliced, value_of
-from decontam.types import Field, Record, Redaction
+from decontam.paths import EACH, all_texts, leads_to, steps, texts, written
+from decontam.types import PROVENANCE, Field, Record, Redaction
 
 SUFFIXES = (".jsonl", ".ndjson", ".json")
+_INDEX = re.compile(r"\[\d+\]")
+_LONGEST_NAME = 300  # characters of a value that may say where a record comes from
 _BOM = b"\xef\xbb\xbf"
 
 REASONS = ("malformed", "bad_utf8", "not_object", "missing_text", "not_text", "stage_failed")
@@ -52,14 +57,27 @@ def line_blocks(source: Source, block: int = BLOCK) -> Iterator[list[bytes]]:
 
 @dataclass(frozen=True)
 class Layout:
-    """Where records keep their text and their id."""
+    """Where records keep their texts, their id, and the names of what made them.
 
-    text_key: str
+    `text_keys` are paths (see `decontam.paths`); with `everything` each string value is a text. What stands under one of
+    `provenance_keys` is a field with the role `provenance`, which only rules that ask for it look at.
+    """
+
+    text_keys: tuple[str, ...]
     id_key: str
-    _quoted: bytes = field(init=False, repr=False)
+    everything: bool = False
+    provenance_keys: tuple[str, ...] = ()
+    _ways: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
+    _plain: str | None = field(init=False, repr=False)
+    _quoted: tuple[bytes, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_quoted", b'"%b"' % self.text_key.encode())
+        ways = tuple(map(steps, self.text_keys))
+        single = len(ways) == 1 and len(ways[0]) == 1 and not self.everything
+        last = {next((step for step in reversed(way) if step != EACH), "") for way in ways}
+        object.__setattr__(self, "_ways", ways)
+        object.__setattr__(self, "_plain", self.text_keys[0] if single else None)
+        object.__setattr__(self, "_quoted", tuple(b'"%b"' % key.encode() for key in sorted(last)))
 
     def read(self, line: bytes, name: str, row: int) -> Record | Unreadable:
         """What a line holds. `name` and `row` make the id of a record that has none."""
@@ -71,34 +89,74 @@ class Layout:
                 return value
         if type(value) is not dict:
             return Unreadable("not_object", f"a record is a JSON object, this is {_kind(value)}")
-        text = value.get(self.text_key)
-        if type(text) is not str:
-            if self.text_key not in value:
-                return Unreadable("missing_text", f"no key {self.text_key!r}; found {', '.join(map(repr, list(value)[:8]))}")
-            return Unreadable("not_text", f"{self.text_key!r} is {_kind(text)}, not a string")
+        fields = self._fields(value, line)
+        if isinstance(fields, Unreadable):
+            return fields
         given = value.get(self.id_key)
         id = given if type(given) is str else str(given) if type(given) is int else f"{name}:{row}"
-        fields: tuple[Field, ...] = (Field(self.text_key, text),)
-        if line.count(self._quoted) > 1:
-            fields = tuple(Field(path, value_of(line, literal)) for path, literal in self._texts(line))
+        for key in self.provenance_keys:
+            said = value.get(key)
+            if type(said) is str and len(said) <= _LONGEST_NAME:
+                fields = (*fields, Field(key, said, PROVENANCE))
         return Record(id, fields, {"source": name})
 
-    def _texts(self, line: bytes) -> Iterator[tuple[str, Literal]]:
-        """The field path of each literal under the text key; parsers keep one of equal keys, we screen them all."""
-        found = [literal for literal in literals(line) if literal.path == (self.text_key,)]
-        for number, literal in enumerate(reversed(found)):
-            yield f"{self.text_key}#{number}" if number else self.text_key, literal
+    def _fields(self, value: dict[str, Any], line: bytes) -> tuple[Field, ...] | Unreadable:
+        if self._plain is not None:
+            text = value.get(self._plain)
+            if type(text) is str:
+                only = (Field(self._plain, text),)
+                return only if line.count(self._quoted[0]) == 1 else self._with_duplicates(only, line)
+            if self._plain in value and type(text) is not list:
+                return Unreadable("not_text", f"{self._plain!r} is {_kind(text)}, not a string")
+        try:
+            found = all_texts(value) if self.everything else (each for way in self._ways for each in texts(value, way))
+            fields = tuple(found)
+        except RecursionError:
+            return Unreadable("malformed", "nested too deeply to be read")
+        if not fields:
+            wanted = "any string" if self.everything else " or ".join(map(repr, self.text_keys))
+            return Unreadable("missing_text", f"no {wanted}; found {', '.join(map(repr, list(value)[:8]))}")
+        alone = not self.everything and sum(map(line.count, self._quoted)) == len(fields)
+        return fields if alone else self._with_duplicates(fields, line)
+
+    def _with_duplicates(self, fields: tuple[Field, ...], line: bytes) -> tuple[Field, ...]:
+        """Parsers keep the last of equal keys; we screen them all."""
+        roles = {path: role for path, _, role in fields}
+        found = [(path, literal) for path, literal in self._literals(line) if path.partition("#")[0] in roles]
+        return tuple(Field(path, value_of(line, literal), roles[path.partition("#")[0]]) for path, literal in found)
+
+    def unscreened(self, line: bytes) -> set[str]:
+        """Paths of strings in a line that are neither text nor provenance, with `[*]` for each element."""
+        try:
+            found = {written(literal.path) for literal in literals(line)} - {path for path, _ in self._literals(line)}
+        except (ValueError, IndexError):  # not JSON; it goes to errors
+            return set()
+        return {_INDEX.sub(EACH, path) for path in found} - set(self.provenance_keys) - {self.id_key}
+
+    def _literals(self, line: bytes) -> list[tuple[str, Literal]]:
+        """The literals that hold texts, each with its field path; `#1` and so on are earlier values of an equal key."""
+        found: dict[str, list[Literal]] = {}
+        for literal in literals(line):
+            if self.everything or any(leads_to(way, literal.path) for way in self._ways):
+                found.setdefault(written(literal.path), []).append(literal)
+        return [
+            (f"{path}#{number}" if number else path, literal)
+            for path, same in found.items()
+            for number, literal in enumerate(reversed(same))
+        ]
 
     def redact(self, line: bytes, redactions: tuple[Redaction, ...]) -> bytes:
         """The line with its redactions made, and not one other byte changed."""
-        return spliced(
-            line,
-            [
-                (literal, mine)
-                for path, literal in self._texts(line)
-                if (mine := [redaction for redaction in redactions if redaction.field == path])
-            ],
-        )
+        mine: dict[str, list[Redaction]] = {}
+        for redaction in redactions:
+            mine.setdefault(redaction.field, []).append(redaction)
+        return spliced(line, [(literal, mine[path]) for path, literal in self._literals(line) if path in mine])
+
+
+def layout_of(config: Config) -> Layout:
+    """The layout that a config describes. Raises ConfigError for a path that is none."""
+    given = config.input
+    return Layout(given.text_key, given.id_key, given.screen == "all-strings", given.provenance_keys)
 
 
 def _lenient(line: bytes) -> Any:

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
+PROVENANCE = "provenance"
+"""The role of a field that is no text but says what made the record: `model`, `generator`."""
+
+
 class Span(NamedTuple):
     """Half-open range of characters in the ORIGINAL text of a field, always."""
 

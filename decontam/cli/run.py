@@ -17,6 +17,8 @@ from decontam.run import Job, run
 from decontam.tally import OUTCOMES, Tally
 from decontam.workers import Progress, Watch
 
+_SKIPS_SHOWN = 10
+
 
 def _log(log_format: str, event: str, **values: Any) -> None:
     """A line about the run on stderr: a JSON object, or words."""
@@ -76,8 +78,9 @@ def _lines(log_format: str) -> Any:
 @click.option("--files-from", metavar="FILE", help="Read more inputs from FILE, one a line; - is stdin.")
 @click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one. [default: one per core]")
-@click.option("--text-key", help="The key that holds the text of a record.")
+@click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
+@click.option("--screen", type=click.Choice(["text", "all-strings"]), help="What to screen: the text keys, or every string.")
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="Screen only the first N records of each shard.")
 @click.option("--dry-run", is_flag=True, help="Screen, and write nothing.")
 @click.option("--overwrite", is_flag=True, help="Replace what an earlier run left in DIR.")
@@ -86,7 +89,8 @@ def _lines(log_format: str) -> Any:
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), help="A shard with a larger share of unreadable records fails.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(inputs: tuple[str, ...], out: str | None, files_from: str | None, config_name: str | None, workers: int | None,
-            text_key: str | None, id_key: str | None, limit: int | None, dry_run: bool, overwrite: bool, kept: str | None,
+            text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
+            dry_run: bool, overwrite: bool, kept: str | None,
             zstd_level: int | None, max_error_rate: float | None, log_format: str) -> None:  # fmt: skip
     """Screen shards of JSON lines: files, folders, globs or URLs.
 
@@ -103,7 +107,7 @@ def command(inputs: tuple[str, ...], out: str | None, files_from: str | None, co
         config_name,
         _overrides(
             {
-                "input": {"text_key": text_key, "id_key": id_key, "max_error_rate": max_error_rate},
+                "input": {"text_key": list(text_key) or None, "id_key": id_key, "screen": screen, "max_error_rate": max_error_rate},
                 "output": {"kept": kept, "zstd_level": zstd_level},
             }
         ),
@@ -112,8 +116,10 @@ def command(inputs: tuple[str, ...], out: str | None, files_from: str | None, co
         with click.open_file(files_from) as lines:
             inputs += tuple(listed(lines))
     shards, skipped = discover(inputs, out)
-    for skip in skipped:
+    for skip in skipped if log_format == "json" else skipped[:_SKIPS_SHOWN]:
         _log(log_format, "skipped", path=skip.path, why=skip.why, message=f"skipped {skip.path}: {skip.why}")
+    if len(skipped) > _SKIPS_SHOWN and log_format == "text":
+        _log(log_format, "skipped", message=f"and {len(skipped) - _SKIPS_SHOWN:,} more files; manifest.json names them all")
     for message in expired(config, date.today()):
         _log(log_format, "expired", message=message)
     job = Job(
@@ -138,6 +144,10 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _some(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
 def _end(report: Mapping[str, Any], out: str | None, log_format: str, summary: str) -> None:
     if log_format == "json":
         _log("json", "done", out=out, **report)
@@ -152,6 +162,8 @@ def _end(report: Mapping[str, Any], out: str | None, log_format: str, summary: s
         click.echo()
     for shard, problem in report["problems"].items():
         click.echo(f"failed: {shard}: {problem}", err=True)
+    if report["unscreened"]:
+        click.echo(f"not screened: {_some(report['unscreened'])} (--screen all-strings screens everything)")
     if report.get("resumed"):
         click.echo(f"{report['resumed']} of {report['shards']['done']} shards were finished before")
     where = f"{out}/ (kept, quarantine, findings, report.json)" if out else "nothing was written (--dry-run)"

@@ -13,7 +13,7 @@ import orjson
 from decontam.chain import Chain
 from decontam.evidence import verdict_row
 from decontam.files import Source, is_remote
-from decontam.shards import Layout, Unreadable, line_blocks
+from decontam.shards import Layout, Unreadable, layout_of, line_blocks
 from decontam.types import Action, Field, Record, Verdict
 
 _CONTEXT = 60  # characters around a match that are shown
@@ -59,20 +59,20 @@ def _of_path(path: str, layout: Layout, as_text: bool) -> Iterator[tuple[str, Re
 @click.command("scan")
 @click.argument("path", default="-")
 @click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
-@click.option("--text-key", help="The key that holds the text of a record.")
+@click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
 @click.option("--text", "as_text", is_flag=True, help="Take the input as one text, whatever its name or content.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line for each record, in input order.")
 @click.option("--all", "show_all", is_flag=True, help="Show records without findings too.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if any record would not be kept as it is.")
-def command(path: str, config_name: str | None, text_key: str | None, id_key: str | None, as_text: bool, as_json: bool,
+def command(path: str, config_name: str | None, text_key: tuple[str, ...], id_key: str | None, as_text: bool, as_json: bool,
             show_all: bool, exit_code: bool) -> None:  # fmt: skip
     """Explain what would be found in PATH (a text, a shard, a folder of shards; - is stdin), without writing anything."""
     from decontam.config import chain_of, load_config, rules_of
 
-    keys = {"text_key": text_key, "id_key": id_key}
+    keys = {"text_key": list(text_key) or None, "id_key": id_key}
     config = load_config(config_name, {"input": {key: value for key, value in keys.items() if value is not None}})
-    layout = Layout(config.input.text_key, config.input.id_key)
+    layout = layout_of(config)
     chain = chain_of(config)
     records = _of_stdin(sys.stdin.buffer, layout, as_text) if path == "-" else _of_path(path, layout, as_text)
     worst = _json(records, chain) if as_json else _words(records, chain, {rule.name: rule for rule in rules_of(config)}, show_all)

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
@@ -56,14 +57,19 @@ class Row:
     strength: NamedStrength = Strength.MENTION
     """At least this strong."""
 
-    def fits(self, finding: Finding, source: str) -> bool:
+    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str) -> bool:
         return (
-            finding.strength >= self.strength
-            and fnmatchcase(finding.name, self.rule)
-            and fnmatchcase(finding.kind, self.kind)
-            and fnmatchcase(finding.provider or "", self.provider)
+            strength >= self.strength
+            and fnmatchcase(name, self.rule)
+            and fnmatchcase(kind, self.kind)
+            and fnmatchcase(provider, self.provider)
             and fnmatchcase(source, self.source)
         )
+
+
+@lru_cache(maxsize=65536)
+def _first_that_fits(rows: tuple[Row, ...], *what: Any) -> Action:
+    return next((row.action for row in rows if row.fits(*what)), Action.KEEP)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -190,7 +196,11 @@ class Policy:
     placeholder: str = "<{kind}>"
 
     def action(self, finding: Finding, source: str = "") -> Action:
-        return next((row.action for row in self.actions if row.fits(finding, source)), Action.KEEP)
+        """What a finding costs by itself."""
+        return _first_that_fits(self.actions, finding.name, finding.kind, finding.provider or "", finding.strength, source)
+
+    def _cost(self, finding: Finding, source: str) -> Action:
+        return Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source)
 
     def settle(self, record: Record, findings: Iterable[Finding], source: str) -> tuple[Finding, ...]:
         settled = [
@@ -223,7 +233,7 @@ class Policy:
         """The verdict on a record, from everything that was found in it."""
         source = str(record.meta.get("source", ""))
         settled = self.settle(record, findings, source)
-        actions = [Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source) for finding in settled]
+        actions = [self._cost(finding, source) for finding in settled]
         action = max(actions, default=Action.KEEP)
         for limit in self.mask_limits:
             masked = {

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from decontam import manifest, preflight
 from decontam.config import Config, fingerprint, rules_of
 from decontam.errors import BooksError, InputError
-from decontam.files import Folder
+from decontam.folders import Folder
 from decontam.inputs import Shard, Skipped
 from decontam.report import metrics, report
 from decontam.shards import layout_of

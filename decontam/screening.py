@@ -18,7 +18,8 @@ from decontam import tables
 from decontam.chain import Chain, timed
 from decontam.config import Config
 from decontam.errors import ShardError
-from decontam.files import Digesting, Folder, Source, codec_of, describe
+from decontam.files import Digesting, Source, codec_of, describe
+from decontam.folders import Folder
 from decontam.inputs import Shard
 from decontam.shards import LineWriter, Unreadable, layout_of, line_blocks
 from decontam.tally import Tally

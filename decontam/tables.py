@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Any
 import orjson
 
 from decontam.evidence import finding_row
-from decontam.files import Digesting, Folder
+from decontam.files import Digesting
+from decontam.folders import Folder
 from decontam.types import Verdict
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from typing import Any
 
 from decontam.config import Config, chain_of, check
 from decontam.errors import DecontamError
-from decontam.files import Folder
+from decontam.folders import Folder
 from decontam.inputs import Shard
 from decontam.screening import Screener
 from decontam.tally import OUTCOMES, Tally

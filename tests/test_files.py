@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from decontam.errors import ShardError
-from decontam.files import Folder, Source, codec_of, compressing
+from decontam.files import Source, codec_of, compressing
+from decontam.folders import Folder
 
 from .conftest import COMPRESS
 

@@ -51,6 +51,12 @@ def test_yaml_snippets_load(tmp_path: Path) -> None:
         assert [] == list(failures(rule_from(entry, pack["stage"], "README.md")))
 
 
+def test_the_python_snippet_runs() -> None:
+    done = subprocess.run([sys.executable, "-c", blocks("python")[0]], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith("REDACT [('pii/email.address'")
+
+
 def test_what_readme_shows_of_a_scan_is_what_a_rule_says() -> None:
     rules = {rule.name: rule for rule in rules_of(load_config())}
     shown = blocks("")[1]

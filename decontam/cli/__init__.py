@@ -66,3 +66,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        click.echo(f"decontam: {where}{error.strerror or error}; make room or give access, and run the same command again", err=True)
+        sys.exit(1)

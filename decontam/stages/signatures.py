@@ -20,6 +20,7 @@ from decontam.view import View
 
 _REACH = 80  # characters before a match in which a word of mentions.yaml counts
 _LONGEST_QUOTE = 240
+_LEADERS = ":\"' \t\r\n"
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»", "„": "“", "‹": "›"}
 # Kinds that are prose: they count as mentioned where they are quoted. Payloads are full of quotes of their own.
 _PROSE = {"REFUSAL", "SELF_IDENTIFICATION", "KNOWLEDGE_CUTOFF", "UI_ARTEFACT", "CITATION", "CHAT_TEMPLATE", "REASONING"}
@@ -32,34 +33,38 @@ def _in_inline_code(text: str, span: Span) -> bool:
     return before.count("`") % 2 == 1 and "```" not in before and "`" in after
 
 
-def _in_quotes(text: str, span: Span) -> bool:
-    before = text[max(0, span.start - 3) : span.start].rstrip()
-    return (
-        bool(before)
-        and _QUOTES.get(before[-1], "") in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]
-        and (before[-1] in _QUOTES)
-    )
+def _in_quotes(text: str, span: Span, answer_keys: tuple[str, ...]) -> bool:
+    before = text[max(0, span.start - _REACH) : span.start].rstrip()
+    closing = _QUOTES.get(before[-1:], "")
+    if not closing or closing not in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]:
+        return False
+    key = before[:-1].rstrip().removesuffix(":").rstrip()
+    return not (before[:-1].rstrip().endswith(":") and key.rstrip("\"'").endswith(answer_keys))
 
 
 @dataclass(frozen=True)
 class Signatures:
     scanner: Scanner
     mentions: Nearby
+    answer_keys: tuple[str, ...]
     name: str = "signatures"
 
     @classmethod
     def load(cls, options: Mapping[str, Any], scanner: Scanner) -> Signatures:
         shared = files("decontam") / "packs" / "_shared" / "mentions.yaml"
-        words = tuple(yaml.safe_load(shared.read_text("utf-8"))["words"])
-        return cls(scanner, Nearby(words=words, characters=_REACH, before=True))
+        said = yaml.safe_load(shared.read_text("utf-8"))
+        mentions = Nearby(words=tuple(said["words"]), characters=_REACH, before=True)
+        return cls(scanner, mentions, tuple(said["answer_keys"]))
 
     def _mention(self, view: View, kind: str, span: Span) -> str | None:
         """Why the match is a mention, or None."""
+        found = view.text[slice(*span)]
+        span = Span(span.start + len(found) - len(found.lstrip(_LEADERS)), span.end)  # a pattern may begin with what leads up to it
         if _in_inline_code(view.text, span):
             return "inline code"
         if kind not in _PROSE:
             return None
-        if _in_quotes(view.text, span):
+        if _in_quotes(view.text, span, self.answer_keys):
             return "quoted"
         before = view.text[max(0, span.start - _REACH) : span.start].encode("utf-8", "replace")
         return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None

@@ -40,6 +40,7 @@ class Input:
     id_key: str
     screen: Literal["text", "all-strings"]
     provenance_keys: Words
+    max_record_bytes: Annotated[int, Ge(1)]
     max_error_rate: Annotated[float, Ge(0), Le(1)]
 
 

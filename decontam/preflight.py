@@ -13,17 +13,18 @@ from decontam.errors import InputError
 from decontam.files import Source
 from decontam.inputs import Shard
 from decontam.paths import EACH, all_texts
-from decontam.shards import Layout, Unreadable, line_blocks
+from decontam.shards import Layout, Unreadable, lines_of
 from decontam.types import Record
 
 _RECORDS = 100
 _INDEX = re.compile(r"\[\d+\]")
 _BLOCK = 1 << 16
+_LONGEST = 8 << 20  # bytes of a record that is looked at
 
 
 def _first_lines(shard: Shard, count: int) -> list[bytes]:
     with Source(shard.path) as source:
-        lines = (line for lines in line_blocks(source, _BLOCK) for line in lines if line and not line.isspace())
+        lines = (line for line in lines_of(source, _BLOCK, _LONGEST) if line and not line.isspace())
         return list(islice(lines, count))
 
 

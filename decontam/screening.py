@@ -9,6 +9,7 @@ import base64
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
 from typing import Any
 
@@ -18,10 +19,10 @@ from decontam import tables
 from decontam.chain import Chain, timed
 from decontam.config import Config
 from decontam.errors import ShardError
-from decontam.files import Digesting, Source, codec_of, describe
+from decontam.files import BLOCK, Digesting, Source, codec_of, describe
 from decontam.folders import Folder
 from decontam.inputs import Shard
-from decontam.shards import LineWriter, Unreadable, layout_of, line_blocks
+from decontam.shards import LineWriter, Oversized, Unreadable, layout_of, line_blocks, lines_of
 from decontam.tally import Tally
 from decontam.types import Action, Record, Verdict
 
@@ -75,14 +76,9 @@ class Kept:
 
     def _gone_by(self) -> Iterator[bytes]:
         """Nothing had changed so far; the lines that went by are read again."""
-        left = self._passed
-        if left:
+        if self._passed:
             with Source(self._shard.path) as source:
-                for lines in line_blocks(source):
-                    yield from lines[:left]
-                    left -= len(lines)
-                    if left <= 0:
-                        return
+                yield from islice(lines_of(source), self._passed)
 
     def finish(self, tail_gone: bool, cut: bool) -> None:
         """`tail_gone`: what stood behind the last newline was taken out. `cut`: the shard was not read to its end."""
@@ -116,24 +112,37 @@ class ErrorLog:
     def __init__(self, stack: ExitStack, folder: Folder, shard: Shard) -> None:
         self._stack, self._folder = stack, folder
         self.name = f"errors/{shard.name}.jsonl"
+        self._spilled: dict[str, dict[str, Any]] = {}
         self.digest: Digesting | None = None
         self.rows = 0
 
-    def add(self, source: str, row: int, offset: int, problem: Unreadable, line: bytes) -> None:
+    def add(self, source: str, row: int, offset: int, problem: Unreadable, line: bytes | Oversized) -> None:
         if self.digest is None:
             self.digest = self._stack.enter_context(self._folder.publishing(self.name, private=True))
         entry = {"source": source, "row": row, "offset": offset, "reason": problem.reason, "message": problem.message}
-        try:
-            entry["raw"] = line.decode()
-        except UnicodeDecodeError:
-            entry["raw_base64"] = base64.b64encode(line).decode()
+        if isinstance(line, Oversized):
+            entry["raw_file"] = self._spill(row, line)
+        else:
+            try:
+                entry["raw"] = line.decode()
+            except UnicodeDecodeError:
+                entry["raw_base64"] = base64.b64encode(line).decode()
         self.digest.write(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE))
         self.rows += 1
+
+    def _spill(self, row: int, line: Oversized) -> str:
+        """A line too long for memory gets a file of its own."""
+        name = f"{self.name}.row{row}"
+        with self._folder.publishing(name, private=True) as file, line.content:
+            while block := line.content.read(BLOCK):
+                file.write(block)
+        self._spilled[name] = {"size": file.size, "sha256": file.sha256(), "rows": 1}
+        return name
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         if self.digest is None:
             return {}
-        return {self.name: {"size": self.digest.size, "sha256": self.digest.sha256(), "rows": self.rows}}
+        return {self.name: {"size": self.digest.size, "sha256": self.digest.sha256(), "rows": self.rows}, **self._spilled}
 
 
 @dataclass
@@ -256,10 +265,14 @@ class Screener:
         """(row, byte offset, line, what it holds, verdict) for every line; blank lines hold None."""
         row = offset = 0
         read, screen, name = self.layout.read, self.chain.screen, shard.name
-        for lines in line_blocks(source):
+        most = self.config.input.max_record_bytes
+        for lines in line_blocks(source, most=most):
             for line in lines:
-                size = len(line)
-                if not line or line.isspace():
+                size = line.size if isinstance(line, Oversized) else len(line)
+                if isinstance(line, Oversized) or size > most:
+                    tally.add_error("too_large", size)
+                    yield row, offset, line, Unreadable("too_large", f"{size:,} bytes, input.max_record_bytes is {most:,}"), None
+                elif not line or line.isspace():
                     yield row, offset, line, None, None
                 else:
                     if tally.records == self.limit:

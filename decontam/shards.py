@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -25,7 +26,7 @@ _INDEX = re.compile(r"\[\d+\]")
 _LONGEST_NAME = 300  # characters of a value that may say where a record comes from
 _BOM = b"\xef\xbb\xbf"
 
-REASONS = ("malformed", "bad_utf8", "not_object", "missing_text", "not_text", "stage_failed")
+REASONS = ("too_large", "malformed", "bad_utf8", "not_object", "missing_text", "not_text", "stage_failed")
 """Why a line could not be screened; a closed list, since metrics are labelled with it."""
 
 
@@ -36,23 +37,60 @@ class Unreadable(NamedTuple):
     message: str
 
 
-def line_blocks(source: Source, block: int = BLOCK) -> Iterator[list[bytes]]:
-    """The lines of a shard without their newlines, some at a time.
+class Oversized(NamedTuple):
+    """A line longer than a record may be; its bytes are on disk, not in memory."""
+
+    content: IO[bytes]
+    size: int
+
+
+def line_blocks(source: Source, block: int = BLOCK, most: int | None = None) -> Iterator[list[bytes | Oversized]]:
+    """The lines of a shard without their newlines, some at a time; a line of more than `most` bytes as Oversized.
 
     The last list holds one line: what stands behind the last newline, nothing as a rule.
     """
-    parts: list[bytes] = []  # pieces of a line longer than a block
+    line = _Growing(most)
     while data := source.read(block):
         first, newline, rest = data.partition(b"\n")
-        parts.append(first)
-        if not newline:
-            continue
-        lines = rest.split(b"\n")
-        last = lines.pop()
-        lines.insert(0, b"".join(parts))
-        parts = [last]
-        yield lines
-    yield [b"".join(parts)]
+        line.add(first)
+        if newline:
+            lines: list[bytes | Oversized] = [line.end(), *rest.split(b"\n")]
+            line.add(lines.pop())  # type: ignore[arg-type]
+            yield lines
+    yield [line.end()]
+
+
+def lines_of(source: Source, block: int = BLOCK, most: int | None = None) -> Iterator[bytes]:
+    """The lines of a shard one by one, but for those of more than `most` bytes."""
+    for lines in line_blocks(source, block, most):
+        yield from (line for line in lines if isinstance(line, bytes))
+
+
+class _Growing:
+    """A line of which some pieces are known; beyond `most` bytes it goes on in a temporary file."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._most is not None and self._size > self._most:
+            if self._file is None:
+                self._file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever gets the line closes it
+            self._file.writelines(self._pieces)
+            self._pieces = []
+
+    def end(self) -> bytes | Oversized:
+        line: bytes | Oversized = b"".join(self._pieces)
+        if self._file is not None:
+            self._file.seek(0)
+            line = Oversized(self._file, self._size)
+        self._pieces, self._size, self._file = [], 0, None
+        return line
 
 
 @dataclass(frozen=True)

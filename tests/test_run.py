@@ -132,6 +132,24 @@ def test_what_cannot_be_read_is_in_errors_with_its_bytes_and_costs_no_neighbour(
         assert ("raw_base64" in error) == (b"\xff" in bad)
 
 
+@pytest.mark.parametrize("length", [900_000, 2_500_000])
+def test_a_record_that_is_too_large_goes_to_errors_whole(length: int, screen_files: Callable, tmp_path: Path) -> None:
+    """Shorter than a block of reading and longer; at the end of the file, too, without a newline."""
+    large = b'{"text": "' + b"x" * length + b'"}'
+    path = shard(tmp_path / "in/a.jsonl", [HUMAN, large, HUMAN])
+    path.write_bytes(path.read_bytes() + large)
+    config = load_config(None, {"input": {"max_error_rate": 1, "max_record_bytes": 800_000}})
+    report = screen_files(path, config=config)
+    errors = [orjson.loads(line) for line in lines_of(tmp_path / "out/errors/a.jsonl.jsonl") if line]
+
+    assert {"too_large": 2} == report["tally"]["errors"]
+    assert [1, 3] == [error["row"] for error in errors]
+    for error in errors:
+        raw = (tmp_path / "out" / error["raw_file"]).read_bytes() if "raw_file" in error else error["raw"].encode()
+        assert large == raw
+    assert 3 == len(lines_of(tmp_path / "out/kept/a.jsonl"))
+
+
 def test_a_shard_with_too_many_errors_is_named(screen_files: Callable, tmp_path: Path) -> None:
     report = screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN] * 5 + BAD))
 

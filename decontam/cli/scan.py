@@ -13,7 +13,7 @@ import orjson
 from decontam.chain import Chain
 from decontam.evidence import verdict_row
 from decontam.files import Source, is_remote
-from decontam.shards import Layout, Unreadable, layout_of, line_blocks
+from decontam.shards import Layout, Unreadable, layout_of, lines_of
 from decontam.types import Action, Field, Record, Verdict
 
 _CONTEXT = 60  # characters around a match that are shown
@@ -53,7 +53,7 @@ def _of_path(path: str, layout: Layout, as_text: bool) -> Iterator[tuple[str, Re
         return
     for shard in discover([path])[0]:
         with Source(shard.path) as source:
-            yield from _records_of((line for lines in line_blocks(source) for line in lines), shard.name, layout)
+            yield from _records_of(lines_of(source), shard.name, layout)
 
 
 @click.command("scan")

@@ -43,6 +43,14 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def names(self, below: str = "") -> list[str]:
+        """Every file in the folder, or below one of its folders, by its name relative to that."""
+        if self._fs:
+            root = f"{self._base}/{below}".rstrip("/")
+            return [path.removeprefix(root.lstrip("/") if not path.startswith("/") else root).lstrip("/") for path in self._fs.find(root)]
+        start = Path(self.root, below)
+        return [path.relative_to(start).as_posix() for path in start.rglob("*") if path.is_file()]
+
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all it holds, if it is there."""
         if self._fs:

@@ -45,22 +45,39 @@ class Job:
     command: tuple[str, ...] = ()
 
 
-def _prepare(folder: Folder, digest: str, overwrite: bool) -> None:
+def _prepare(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> None:
     """Make sure that what OUT holds is ours and of this run. Raises InputError."""
-    if overwrite:
-        for name in _OURS - {".lock"}:
-            folder.remove(name)
-        return
-    folder.sweep()
     before = folder.read(manifest.NAME)
     if before is None:
         strange = [] if folder.remote or not os.path.isdir(folder.root) else sorted(set(os.listdir(folder.root)) - {".lock"})
         if strange:
             raise InputError(f"--out {folder.root} holds {strange[0]!r} and is not from decontam; choose an empty folder")
-    elif json.loads(before).get("fingerprint") != digest:
+        return
+    if overwrite:
+        for name in _OURS - {".lock"}:
+            folder.remove(name)
+        return
+    folder.sweep()
+    if json.loads(before).get("fingerprint") != digest:
         raise InputError(
             f"--out {folder.root} holds a run with other options, rules or version; use --overwrite to replace it, or another folder"
         )
+    known = {f"{shard.name}.json" for shard in shards}
+    if strangers := sorted(set(folder.names("tallies")) - known):
+        shard = strangers[0].removesuffix(".json")
+        raise InputError(
+            f"--out {folder.root} holds the shard {shard!r}, which is not among the inputs; "
+            "name all inputs again, use --overwrite to start over, or another folder"
+        )
+
+
+def _forget(folder: Folder, shards: Sequence[Shard]) -> None:
+    """Remove what an earlier run wrote for shards that are done again: this time they may have less to say."""
+    again = {shard.name for shard in shards}
+    for name in folder.names():
+        inside = name.partition("/")[2]
+        if inside in again or any(inside.rpartition(end)[0] in again for end in (".parquet", ".jsonl", ".json", ".jsonl.row")):
+            folder.remove(name)
 
 
 def _finished(folder: Folder, shard: Shard, digest: str) -> dict[str, Any] | None:
@@ -105,7 +122,8 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
         return _balanced(report(outcome.results, outcome.failed, perf_counter() - started))
     folder = Folder(job.out)
     with _lock(folder):
-        _prepare(folder, digest, job.overwrite)
+        resumed = folder.read(manifest.NAME) is not None and not job.overwrite
+        _prepare(folder, job.shards, digest, job.overwrite)
         opened = manifest.opened(job.command, job.config, rules, digest, began)
         _publish(folder, manifest.NAME, orjson.dumps(opened, option=orjson.OPT_INDENT_2))
         finished = {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
@@ -113,6 +131,8 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
             if shard.name in finished:
                 watch(Progress(shard.name, Tally.from_dict(finished[shard.name]["tally"]), shard.size, done=True))
         left = tuple(shard for shard in job.shards if shard.name not in finished)
+        if resumed:
+            _forget(folder, left)
         outcome = _screen(job, left, digest, watch)
         folder.sweep()
         results = sorted([*finished.values(), *outcome.results], key=lambda result: str(result["input"]["name"]))

@@ -283,6 +283,28 @@ def test_a_finished_shard_is_not_screened_again_and_a_changed_one_is(screen_file
     assert second["tally"]["records"] == first["tally"]["records"] - len(MIXED)
 
 
+def test_what_a_shard_no_longer_says_does_not_stay(screen_files: Callable, tmp_path: Path) -> None:
+    path = shard(tmp_path / "in/a.jsonl", MIXED)
+    shard(tmp_path / "in/a.jsonl.gz", MIXED)
+    config = load_config(None, TOLERANT)
+    screen_files(tmp_path / "in", config=config)
+    shard(path, [HUMAN])
+    os.utime(path, (1, 1))
+    screen_files(tmp_path / "in", config=config)
+    left = {name for name in tree(tmp_path / "out") if "a.jsonl" in name and ".gz" not in name}
+
+    assert {"kept/a.jsonl", "tallies/a.jsonl.json"} == left
+    assert "quarantine/a.jsonl.gz.parquet" in tree(tmp_path / "out")
+
+
+def test_shards_that_are_no_longer_named_do_not_mix_with_the_others(screen_files: Callable, tmp_path: Path) -> None:
+    shard(tmp_path / "in/a.jsonl", [HUMAN])
+    shard(tmp_path / "in/b.jsonl", [HUMAN])
+    screen_files(tmp_path / "in")
+    with pytest.raises(InputError, match=r"'b\.jsonl', which is not among the inputs"):
+        screen_files(tmp_path / "in/a.jsonl")
+
+
 def test_other_options_do_not_mix_with_an_earlier_run(screen_files: Callable, tmp_path: Path) -> None:
     path = shard(tmp_path / "in/a.jsonl", [API])
     screen_files(path)
@@ -294,11 +316,14 @@ def test_other_options_do_not_mix_with_an_earlier_run(screen_files: Callable, tm
     assert (tmp_path / "out/findings/a.jsonl.parquet").exists()
 
 
-def test_a_folder_of_somebody_else_is_not_written_to(screen_files: Callable, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out/thesis.tex").touch()
-    with pytest.raises(InputError, match=r"thesis\.tex"):
-        screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN]))
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_folder_of_somebody_else_is_not_written_to(overwrite: bool, screen_files: Callable, tmp_path: Path) -> None:
+    (tmp_path / "out/kept").mkdir(parents=True)
+    (tmp_path / "out/kept/thesis.tex").touch()
+    with pytest.raises(InputError, match="is not from decontam"):
+        screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN]), overwrite=overwrite)
+
+    assert (tmp_path / "out/kept/thesis.tex").exists()
 
 
 def test_two_runs_do_not_share_an_output_folder(screen_files: Callable, tmp_path: Path) -> None:

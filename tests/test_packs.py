@@ -59,3 +59,8 @@ SECRET_SHAPED = re.compile(
 @pytest.mark.parametrize("path", sorted(PACKS.rglob("*.yaml")), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_no_pack_holds_a_literal_secret(path: Path) -> None:
     assert [] == [shape for shape in SECRET_SHAPED.findall(path.read_text("utf-8")) if "xxxxxxxx" not in shape]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_what_nobody_has_verified_is_not_conclusive(rule: Rule) -> None:
+    assert rule.strength < Strength.CONCLUSIVE or not re.search("unverified|from memory", rule.source)

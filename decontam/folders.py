@@ -101,8 +101,7 @@ class Folder:
     @contextmanager
     def _uploading(self, name: str) -> Iterator[Digesting]:
         path = f"{self._base}/{name}"
-        with suppress(NotImplementedError, FileExistsError):
-            self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+        self._fs.makedirs(path.rpartition("/")[0], exist_ok=True)
         file = self._fs.open(path, "wb")
         try:
             digest = Digesting(file)

@@ -24,7 +24,16 @@ from decontam.shards import layout_of
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
 
-_OURS = {"kept", "quarantine", "findings", "errors", "dropped", "tallies", manifest.NAME, "report.json", "metrics.prom", ".lock"}
+# What a shard's name gets in each folder of the output. Names of shards may end like that themselves.
+_ENDS = {
+    "kept": ("",),
+    "quarantine": (".parquet",),
+    "findings": (".parquet",),
+    "dropped": (".parquet",),
+    "errors": (".jsonl", ".jsonl.row"),
+    "tallies": (".json",),
+}
+_OURS = {*_ENDS, manifest.NAME, "report.json", "metrics.prom"}
 
 
 @dataclass(frozen=True)
@@ -45,18 +54,18 @@ class Job:
     command: tuple[str, ...] = ()
 
 
-def _prepare(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> None:
-    """Make sure that what OUT holds is ours and of this run. Raises InputError."""
+def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> bool:
+    """Whether OUT holds the beginning of this very run. Raises InputError where it holds anything else."""
     before = folder.read(manifest.NAME)
     if before is None:
         strange = [] if folder.remote or not os.path.isdir(folder.root) else sorted(set(os.listdir(folder.root)) - {".lock"})
         if strange:
             raise InputError(f"--out {folder.root} holds {strange[0]!r} and is not from decontam; choose an empty folder")
-        return
+        return False
     if overwrite:
-        for name in _OURS - {".lock"}:
+        for name in _OURS:
             folder.remove(name)
-        return
+        return False
     folder.sweep()
     if json.loads(before).get("fingerprint") != digest:
         raise InputError(
@@ -69,14 +78,15 @@ def _prepare(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
             f"--out {folder.root} holds the shard {shard!r}, which is not among the inputs; "
             "name all inputs again, use --overwrite to start over, or another folder"
         )
+    return True
 
 
 def _forget(folder: Folder, shards: Sequence[Shard]) -> None:
     """Remove what an earlier run wrote for shards that are done again: this time they may have less to say."""
     again = {shard.name for shard in shards}
     for name in folder.names():
-        inside = name.partition("/")[2]
-        if inside in again or any(inside.rpartition(end)[0] in again for end in (".parquet", ".jsonl", ".json", ".jsonl.row")):
+        kind, _, inside = name.partition("/")
+        if any((inside.rpartition(end)[0] if end else inside) in again for end in _ENDS.get(kind, ())):
             folder.remove(name)
 
 
@@ -122,8 +132,7 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
         return _balanced(report(outcome.results, outcome.failed, perf_counter() - started))
     folder = Folder(job.out)
     with _lock(folder):
-        resumed = folder.read(manifest.NAME) is not None and not job.overwrite
-        _prepare(folder, job.shards, digest, job.overwrite)
+        resumed = _goes_on(folder, job.shards, digest, job.overwrite)
         opened = manifest.opened(job.command, job.config, rules, digest, began)
         _publish(folder, manifest.NAME, orjson.dumps(opened, option=orjson.OPT_INDENT_2))
         finished = {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}

@@ -18,6 +18,7 @@ SAYS = "As an AI language model, I cannot browse the internet."
         f"He wrote “{SAYS}” on the wall.",
         f"grep for `{SAYS}` in the dump",
         "Remove the marker `oaicite:3` and `turn0search0` before publishing.",
+        f'{{"context": "{SAYS}"}} is what the page held.',
         "删除诸如 作为一个人工智能语言模型，我无法 之类的句式。",
     ],
 )

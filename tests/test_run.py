@@ -297,6 +297,19 @@ def test_what_a_shard_no_longer_says_does_not_stay(screen_files: Callable, tmp_p
     assert "quarantine/a.jsonl.gz.parquet" in tree(tmp_path / "out")
 
 
+def test_redoing_a_shard_leaves_those_alone_whose_names_begin_like_its_outputs(screen_files: Callable, tmp_path: Path) -> None:
+    names = ["a.jsonl", "a.jsonl.jsonl", "a.jsonl.json", "a.jsonl.json.json"]
+    for name in names:
+        shard(tmp_path / "in" / name, MIXED)
+    config = load_config(None, TOLERANT)
+    screen_files(tmp_path / "in", config=config)
+    before = tree(tmp_path / "out")
+    (tmp_path / "out/tallies/a.jsonl.json").unlink()
+    screen_files(tmp_path / "in", config=config)
+
+    assert before == tree(tmp_path / "out")
+
+
 def test_shards_that_are_no_longer_named_do_not_mix_with_the_others(screen_files: Callable, tmp_path: Path) -> None:
     shard(tmp_path / "in/a.jsonl", [HUMAN])
     shard(tmp_path / "in/b.jsonl", [HUMAN])

@@ -38,8 +38,17 @@ def _in_quotes(text: str, span: Span, answer_keys: tuple[str, ...]) -> bool:
     closing = _QUOTES.get(before[-1:], "")
     if not closing or closing not in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]:
         return False
-    key = before[:-1].rstrip().removesuffix(":").rstrip()
-    return not (before[:-1].rstrip().endswith(":") and key.rstrip("\"'").endswith(answer_keys))
+    key, colon, rest = before[:-1].rpartition(":")
+    return not (colon and not rest.strip() and _last_word(key) in answer_keys)
+
+
+def _last_word(text: str) -> str:
+    """
+    >>> _last_word('{"the_text" ')
+    'the_text'
+    """
+    words = "".join(character if character.isalnum() or character == "_" else " " for character in text).split()
+    return words[-1] if words else ""
 
 
 @dataclass(frozen=True)

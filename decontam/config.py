@@ -47,6 +47,7 @@ class Input:
 @dataclass(frozen=True, config=_STRICT)
 class Output:
     kept: Literal["all", "changed", "none"]
+    checkpoint_bytes: Annotated[int, Ge(1)]
     zstd_level: Annotated[int, Ge(1), Le(19)]
 
 

@@ -43,6 +43,13 @@ class Folder:
         except FileNotFoundError:
             return None
 
+    def blocks(self, name: str) -> Iterator[bytes]:
+        """The content of a file, some at a time; nothing where there is none."""
+        if self.exists(name):
+            with open_bytes(self.path(name)) as file:
+                while block := file.read(BLOCK):
+                    yield block
+
     def names(self, below: str = "") -> list[str]:
         """Every file in the folder, or below one of its folders, by its name relative to that."""
         if self._fs:

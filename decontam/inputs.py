@@ -11,8 +11,8 @@ from typing import NamedTuple
 import fsspec
 
 from decontam.errors import InputError
-from decontam.files import CODECS, is_remote
-from decontam.shards import SUFFIXES
+from decontam.files import is_remote
+from decontam.shards import NO_SHARD, is_shard
 
 
 class Shard(NamedTuple):
@@ -32,21 +32,8 @@ class Skipped(NamedTuple):
     why: str
 
 
-def is_shard(name: str) -> bool:
-    """
-    >>> is_shard("a.jsonl.zst"), is_shard("a.parquet"), is_shard(".hidden.jsonl")
-    (True, False, False)
-    """
-    base = os.path.basename(name).lower()
-    stem = next((base.removesuffix(codec) for codec in CODECS if base.endswith(codec)), base)
-    return stem.endswith(SUFFIXES) and not base.startswith((".", "_"))
-
-
-_NO_SHARD = f"not {', '.join(SUFFIXES)} (maybe with {', '.join(CODECS)})"
-
-
 def _why_not(name: str) -> str:
-    return "hidden" if os.path.basename(name).startswith((".", "_")) else _NO_SHARD
+    return "hidden" if os.path.basename(name).startswith((".", "_")) else NO_SHARD
 
 
 def _local(path: Path, name: str) -> Shard:
@@ -62,7 +49,7 @@ def _from_local(given: str) -> tuple[list[Shard], list[Skipped]]:
         return shards, [Skipped(str(file), _why_not(file.name)) for file in files if not is_shard(file.name)]
     if path.is_file():
         if not is_shard(path.name):
-            raise InputError(f"{given}: {_why_not(path.name)}; decontam run reads JSON lines, decontam scan any text")
+            raise InputError(f"{given}: {_why_not(path.name)}; decontam run reads shards, decontam scan any text")
         return [_local(path, path.name)], []
     if glob.has_magic(given):
         files = sorted(Path(found) for found in glob.glob(given, recursive=True) if Path(found).is_file())
@@ -120,7 +107,7 @@ def discover(inputs: Sequence[str], out: str | None = None) -> tuple[tuple[Shard
     if not shards:
         looked = ", ".join(inputs) or "nothing"
         hint = f"; {len(skipped)} other files were passed over, such as {skipped[0].path}" if skipped else ""
-        raise InputError(f"no shards in {looked}{hint}; a shard is {_NO_SHARD.removeprefix('not ')}")
+        raise InputError(f"no shards in {looked}{hint}; a shard is {NO_SHARD.removeprefix('not ')}")
     return tuple(shards[name] for name in sorted(shards)), tuple(skipped)
 
 

@@ -8,11 +8,12 @@ object around it that has a role.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from decontam.errors import ConfigError
-from decontam.types import Field
+from decontam.policy import redacted
+from decontam.types import Field, Redaction
 
 EACH = "[*]"
 _STEP = re.compile(r"\[\*\]|[^.\[\]]+")
@@ -106,3 +107,18 @@ def leads_to(way: tuple[str, ...], keys: tuple[str | int, ...]) -> bool:
     here, rest = keys[: len(way)], keys[len(way) :]
     fits = len(here) == len(way) and all(isinstance(k, int) if step == EACH else k == step for step, k in zip(way, here, strict=True))
     return fits and (not rest or (isinstance(rest[0], int) and rest[1:] in ((), ("text",))))
+
+
+def replaced(value: Any, changes: Mapping[str, Sequence[Redaction]], path: str = "") -> Any:
+    """A value with the redactions of each of its texts made; `changes` by path.
+
+    >>> replaced({"a": ["x", "to y"]}, {"a[1]": [Redaction("a[1]", (3, 4), "<NAME>")]})
+    {'a': ['x', 'to <NAME>']}
+    """
+    if isinstance(value, str):
+        return redacted(value, changes[path]) if path in changes else value
+    if isinstance(value, dict):
+        return {key: replaced(inner, changes, f"{path}.{key}" if path else key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [replaced(inner, changes, f"{path}[{index}]") for index, inner in enumerate(value)]
+    return value

@@ -26,6 +26,7 @@ def report(results: Iterable[Mapping[str, Any]], failed: Mapping[str, str], wall
         "tally": total.to_dict(),
         "problems": {result["input"]["name"]: result["problem"] for result in results if result["problem"]} | dict(failed),
         "unscreened": sorted({path for result in results for path in result["unscreened"]}),
+        "reencoded": {result["input"]["name"]: result["reencoded"] for result in results if result["reencoded"]},
         "seconds": {"wall": wall, **seconds},
     }
 

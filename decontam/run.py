@@ -19,8 +19,8 @@ from decontam.config import Config, fingerprint, rules_of
 from decontam.errors import BooksError, InputError
 from decontam.folders import Folder
 from decontam.inputs import Shard, Skipped
+from decontam.layout import layout_of
 from decontam.report import metrics, report
-from decontam.shards import layout_of
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
 
@@ -33,7 +33,7 @@ _ENDS = {
     "errors": (".jsonl", ".jsonl.row"),
     "tallies": (".json",),
 }
-_OURS = {*_ENDS, manifest.NAME, "report.json", "metrics.prom"}
+_OURS = {*_ENDS, "parts", manifest.NAME, "report.json", "metrics.prom"}
 
 
 @dataclass(frozen=True)
@@ -144,6 +144,9 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
             _forget(folder, left)
         outcome = _screen(job, left, digest, watch)
         folder.sweep()
+        if not outcome.failed:
+            folder.remove("parts")
+            folder.remove("quarantine/.parts")
         results = sorted([*finished.values(), *outcome.results], key=lambda result: str(result["input"]["name"]))
         told = report(results, outcome.failed, perf_counter() - started)
         told["resumed"] = len(finished)

@@ -6,14 +6,16 @@ rows does not appear at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 
 from decontam.evidence import finding_row
-from decontam.files import Digesting
+from decontam.files import Digesting, open_bytes
 from decontam.folders import Folder
 from decontam.types import Verdict
 
@@ -51,12 +53,20 @@ def findings_schema() -> pa.Schema:
 def quarantine_schema() -> pa.Schema:
     """A findings row, and the record itself: its bytes as they stood in the shard where `exact`, else without credentials.
 
-    `record` is null where the configuration keeps no original.
+    `record` is null where the configuration keeps no original. `format` says what it is: `jsonl`, a line; `arrow`, an
+    Arrow stream of one row.
     """
     import pyarrow as pa
 
-    extra = [("source", pa.string()), ("offset", pa.int64()), ("record", pa.large_binary()), ("exact", pa.bool_())]
+    extra = [("source", pa.string()), ("offset", pa.int64()), ("record", pa.large_binary()), ("exact", pa.bool_()), ("format", pa.string())]
     return pa.schema([*findings_schema(), *(pa.field(name, kind) for name, kind in extra)])
+
+
+def changes_schema() -> pa.Schema:
+    """A row of a shard that does not stay as it is: what becomes of it, and the record that replaces it if one does."""
+    import pyarrow as pa
+
+    return pa.schema([*dropped_schema(), ("record", pa.large_binary())])
 
 
 def dropped_schema() -> pa.Schema:
@@ -90,12 +100,39 @@ def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     import pyarrow as pa
     import pyarrow.json
 
-    data = b"\n".join(map(orjson.dumps, rows))
-    return pa.json.read_json(
+    held = [field.name for field in schema if pa.types.is_large_binary(field.type)]
+    data = b"\n".join(orjson.dumps({key: value for key, value in row.items() if key not in held}) for row in rows)
+    table = pa.json.read_json(
         pa.BufferReader(data),
         read_options=pa.json.ReadOptions(use_threads=False, block_size=len(data) + 1),
-        parse_options=pa.json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+        parse_options=pa.json.ParseOptions(
+            explicit_schema=pa.schema([field for field in schema if field.name not in held]), unexpected_field_behavior="error"
+        ),
     )
+    for name in held:
+        table = table.add_column(schema.get_field_index(name), schema.field(name), _binary([row[name] for row in rows]))
+    return table
+
+
+def _binary(values: list[bytes | None]) -> pa.Array:
+    import pyarrow as pa
+
+    offsets = array("q", accumulate((len(value or b"") for value in values), initial=0))
+    there = int("".join("01"[value is not None] for value in reversed(values)), 2)
+    validity = there.to_bytes(len(values) // 8 + 1, "little")
+    buffers = validity, offsets, b"".join(value or b"" for value in values)
+    return pa.Array.from_buffers(pa.large_binary(), len(values), [*map(pa.py_buffer, buffers)])
+
+
+def read(folder: Folder, name: str) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a table, some at a time; none where there is no such table."""
+    if folder.exists(name):
+        import pyarrow.parquet as pq
+
+        with open_bytes(folder.path(name)) as file:
+            groups = pq.ParquetFile(file)
+            for number in range(groups.num_row_groups):
+                yield groups.read_row_group(number, use_threads=False).to_pylist()
 
 
 class Table:

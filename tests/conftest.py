@@ -3,7 +3,9 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from decontam.chain import Chain
 from decontam.config import Config, chain_of, load_config
+from decontam.errors import InputError
 from decontam.inputs import discover
 from decontam.run import Job, run
 
@@ -59,3 +62,18 @@ def screen_files(config: Config, tmp_path: Path) -> Callable[..., dict]:
         return run(Job(shards=shards, skipped=skipped, out=str(out) if out else None, **options))
 
     return screened
+
+
+@contextmanager
+def run_over(write: Callable[[Path], object], config: Config) -> Iterator[tuple[dict | None, Path]]:
+    """Report and output of a run over what `write` puts into a folder; no report where the input is refused."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, out = Path(folder, "in"), Path(folder, "out")
+        source.mkdir()
+        write(source)
+        shards, _ = discover([str(source)])
+        try:
+            yield run(Job(config=config, shards=shards, out=str(out))), out
+        except InputError:
+            assert not out.exists()
+            yield None, out

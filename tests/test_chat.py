@@ -11,7 +11,7 @@ import pytest
 
 from decontam.config import chain_of, load_config
 from decontam.errors import ConfigError
-from decontam.shards import Layout, Unreadable
+from decontam.layout import Layout, Unreadable
 from decontam.types import Action, Field, Record
 
 from .conftest import shard

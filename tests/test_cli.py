@@ -31,7 +31,7 @@ def test_a_run_ends_with_a_table_and_where_things_are(data: Path, tmp_path: Path
 
     assert (0, "") == (
         done.returncode,
-        done.stderr.replace(f"skipped {data}/notes.txt: not .jsonl, .ndjson, .json (maybe with .gz, .zst, .bz2)\n", ""),
+        done.stderr.replace(f"skipped {data}/notes.txt: not .jsonl, .ndjson, .json (maybe with .gz, .zst, .bz2) or .parquet\n", ""),
     )
     assert "openai.chat-completion-id" in done.stdout
     assert f"3 records: kept 1, redacted 1, quarantined 1 -> {tmp_path}/out/" in done.stdout

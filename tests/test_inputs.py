@@ -20,11 +20,13 @@ def names(*inputs: str, out: str | None = None) -> list[str]:
 
 
 def test_a_folder_gives_its_shards_and_says_what_it_passed_over(tmp_path: Path) -> None:
-    touch(tmp_path, "a.jsonl", "deep/b.ndjson.gz", "deep/c.json.zst", "d.JSONL.bz2", "notes.txt", ".hidden.jsonl", "e.parquet")
+    touch(
+        tmp_path, "a.jsonl", "deep/b.ndjson.gz", "deep/c.json.zst", "d.JSONL.bz2", "notes.txt", ".hidden.jsonl", "e.parquet", "f.parquet.gz"
+    )
     shards, skipped = discover([str(tmp_path)])
 
-    assert ["a.jsonl", "d.JSONL.bz2", "deep/b.ndjson.gz", "deep/c.json.zst"] == [shard.name for shard in shards]
-    assert [".hidden.jsonl", "e.parquet", "notes.txt"] == sorted(Path(skip.path).name for skip in skipped)
+    assert ["a.jsonl", "d.JSONL.bz2", "deep/b.ndjson.gz", "deep/c.json.zst", "e.parquet"] == [shard.name for shard in shards]
+    assert [".hidden.jsonl", "f.parquet.gz", "notes.txt"] == sorted(Path(skip.path).name for skip in skipped)
 
 
 def test_a_glob_keeps_what_lies_below_its_fixed_part(tmp_path: Path) -> None:

@@ -164,6 +164,8 @@ def _end(report: Mapping[str, Any], out: str | None, log_format: str, summary: s
         click.echo(f"failed: {shard}: {problem}", err=True)
     if report["unscreened"]:
         click.echo(f"not screened: {_some(report['unscreened'])} (--screen all-strings screens everything)")
+    for shard, columns in list(report["reencoded"].items())[:_SKIPS_SHOWN]:
+        click.echo(f"written otherwise than it was: {shard}: {_some(columns)}")
     if report.get("resumed"):
         click.echo(f"{report['resumed']} of {report['shards']['done']} shards were finished before")
     where = f"{out}/ (kept, quarantine, findings, report.json)" if out else "nothing was written (--dry-run)"

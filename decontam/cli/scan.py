@@ -12,8 +12,9 @@ import orjson
 
 from decontam.chain import Chain
 from decontam.evidence import verdict_row
-from decontam.files import Source, is_remote
-from decontam.shards import Layout, Unreadable, layout_of, lines_of
+from decontam.files import is_remote
+from decontam.layout import Layout, Unreadable, layout_of
+from decontam.shards import is_shard, opened
 from decontam.types import Action, Field, Record, Verdict
 
 _CONTEXT = 60  # characters around a match that are shown
@@ -44,16 +45,19 @@ def _of_stdin(stream: IO[bytes], layout: Layout, as_text: bool) -> Iterator[tupl
         yield "-", Record("-", (Field("text", text),), {"source": "-"})
 
 
-def _of_path(path: str, layout: Layout, as_text: bool) -> Iterator[tuple[str, Record | Unreadable]]:
-    from decontam.inputs import discover, is_shard
+def _of_path(path: str, layout: Layout, as_text: bool, most: int) -> Iterator[tuple[str, Record | Unreadable]]:
+    from decontam.inputs import discover
 
     if not is_remote(path) and Path(path).is_file() and (as_text or not is_shard(path)):
         text = Path(path).read_bytes().decode("utf-8", "replace")
         yield path, Record(path, (Field("text", text),), {"source": path})
         return
     for shard in discover([path])[0]:
-        with Source(shard.path) as source:
-            yield from _records_of(lines_of(source), shard.name, layout)
+        with opened(shard.path, layout, shard.name, most) as content:
+            for place in content.places(lambda position: True):
+                record = content.read(place)
+                if record is not None:
+                    yield f"{shard.name}:{place.row}", record
 
 
 @click.command("scan")
@@ -74,7 +78,8 @@ def command(path: str, config_name: str | None, text_key: tuple[str, ...], id_ke
     config = load_config(config_name, {"input": {key: value for key, value in keys.items() if value is not None}})
     layout = layout_of(config)
     chain = chain_of(config)
-    records = _of_stdin(sys.stdin.buffer, layout, as_text) if path == "-" else _of_path(path, layout, as_text)
+    most = config.input.max_record_bytes
+    records = _of_stdin(sys.stdin.buffer, layout, as_text) if path == "-" else _of_path(path, layout, as_text, most)
     worst = _json(records, chain) if as_json else _words(records, chain, {rule.name: rule for rule in rules_of(config)}, show_all)
     sys.exit(1 if exit_code and worst > Action.KEEP else 0)
 

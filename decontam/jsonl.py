@@ -88,8 +88,13 @@ class Lines:
         row = offset = 0
         for lines in line_blocks(self._source, most=self._most):
             for line in lines:
-                size = line.size if isinstance(line, Oversized) else len(line)
-                yield Place(row, offset, size, line, offset)
+                if isinstance(line, Oversized):
+                    size = line.size
+                    with line.content:  # it is there until the next place is asked for
+                        yield Place(row, offset, size, line, offset)
+                else:
+                    size = len(line)
+                    yield Place(row, offset, size, line, offset)
                 row += 1
                 offset += size + 1
 

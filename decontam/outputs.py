@@ -156,7 +156,7 @@ class Changes:
 
     def change(self, row: int, outcome: str, raw: Any = None) -> None:
         held = None if raw is None else self._content.held(raw)
-        self._table.add({"row": row, "outcome": outcome, "record": held}, len(held) if isinstance(held, bytes) else 0)
+        self._table.add({"row": row, "outcome": outcome, "record": held})
 
 
 def table_output(table: tables.Table) -> dict[str, dict[str, Any]]:
@@ -205,9 +205,8 @@ class ErrorLog:
             if isinstance(held, bytes):
                 file.write(held)
             else:
-                with held:
-                    while block := held.read(BLOCK):
-                        file.write(block)
+                while block := held.read(BLOCK):
+                    file.write(block)
         self._spilled |= about(name, file, 1)
         return f"{self._final}.row{row}"
 
@@ -257,7 +256,7 @@ class Outputs:
             "exact": raw is place.raw,
             "format": self._content.format,
         }
-        self.quarantine.add(row, len(held) if isinstance(held, bytes) else 0)
+        self.quarantine.add(row)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """What was written but for what is kept, once everything is published."""

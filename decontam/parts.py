@@ -87,7 +87,7 @@ def join(folder: Folder, shard: Shard, parts: Sequence[Part], into: Outputs) -> 
                 into.findings.add(row)
         for rows in tables.read(folder, names.quarantine):
             for row in rows:
-                into.quarantine.add(row, len(row["record"] or b""))
+                into.quarantine.add(row)
         for block in folder.blocks(names.errors):
             into.errors.write(block, block.count(b"\n"))
         for name in part.spilled:

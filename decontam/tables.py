@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _ROWS = 20_000
 _BYTES = 8 << 20
+_FINDING = 500  # bytes that a finding takes about, until its row is written
 
 
 def _finding_type() -> pa.DataType:
@@ -148,10 +149,10 @@ class Table:
         self._file: AbstractContextManager[Digesting] | None = None
         self._writer: Any = None
 
-    def add(self, row: dict[str, Any], size: int = 0) -> None:
-        """Add a row that holds about `size` bytes beside its small columns."""
+    def add(self, row: dict[str, Any]) -> None:
+        """Add a row, with a value for each column."""
         self._batch.append(row)
-        self._size += size
+        self._size += len(row.get("record") or b"") + _FINDING * len(row.get("findings", ()))
         self.rows += 1
         if len(self._batch) >= _ROWS or self._size >= _BYTES:
             self._flush()

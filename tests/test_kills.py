@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import shard
+from .test_parquet import table_of, written
 from .test_run import API, HUMAN, MAIL, MIXED, tree
 
 KILLS = int(os.environ.get("DECONTAM_KILLS", "40"))  # 200 take nine minutes on two cores
@@ -31,10 +32,16 @@ def children(pid: int) -> list[int]:
 
 
 def corpus(folder: Path) -> Path:
-    for number in range(24):
+    """Small shards, and two that are large enough to be screened in parts under PARTS."""
+    for number in range(20):
         suffix = ["", ".gz", ".zst"][number % 3]
         shard(folder / f"{number:02}.jsonl{suffix}", [*MIXED[:6], HUMAN, MAIL, API] * 40)
+    shard(folder / "large.jsonl", [*MIXED[:6], HUMAN, MAIL, API] * 400)
+    written(table_of([HUMAN, MAIL, API, HUMAN] * 300), folder / "large.parquet", row_group_size=40)
     return folder
+
+
+PARTS = "output: {checkpoint_bytes: 30000}"
 
 
 def kill(pid: int) -> bool:
@@ -51,23 +58,24 @@ def test_any_number_of_kills_at_any_moment(victim: str, tmp_path: Path) -> None:
     """Half of KILLS for each kind of victim; a run that got through starts over with an empty folder."""
     draw = random.Random(victim)
     data = corpus(tmp_path / "data")
-    subprocess.run(command(data, "--out", tmp_path / "calm", "--workers", 2), check=True, capture_output=True)
+    (tmp_path / "c.yaml").write_text(PARTS)
+    always = ["--workers", 2, "--config", tmp_path / "c.yaml"]
+    subprocess.run(command(data, "--out", tmp_path / "calm", *always), check=True, capture_output=True)
     calm = tree(tmp_path / "calm")
     killed = rounds = 0
     out = tmp_path / "out"
     while killed < KILLS // 2:
-        arguments = [data, "--out", out, "--workers", 2, *(["--overwrite"] if rounds else [])]
+        again = [data, "--out", out, *always]
+        first = [*again, "--overwrite"] if rounds else again
         for attempt in range(KILLS):
-            process = subprocess.Popen(
-                command(*(arguments if not attempt else arguments[:5])), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
+            process = subprocess.Popen(command(*(again if attempt else first)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             # Some hits for sure while it starts, most while it works.
             time.sleep(draw.choice([0.05, 0.6, 0.9, 1.1, 1.3]) + draw.random() * 0.4)
             targets = [process.pid] if victim == "run" else children(process.pid)
             killed += kill(draw.choice(targets)) if targets and process.poll() is None else 0
             if process.wait(timeout=120) == 0 or killed >= KILLS // 2:
                 break
-        subprocess.run(command(*arguments[:5]), check=True, capture_output=True, timeout=120)
+        subprocess.run(command(*again), check=True, capture_output=True, timeout=120)
         rounds += 1
 
         assert calm == tree(out)

@@ -7,20 +7,22 @@ from typing import TYPE_CHECKING
 from decontam.types import Action, Field, Finding, Record, Span, Strength, Verdict
 
 if TYPE_CHECKING:
-    from decontam.chain import Chain
+    from decontam.config import Config
+    from decontam.documents import Documents
 
 __version__ = "0.1.0"
 __all__ = ["Action", "Field", "Finding", "Record", "Span", "Strength", "Verdict", "__version__", "load"]
 
 
-def load(config: str | None = None) -> Chain:
-    """The chain of a config: a file, the name of one that comes with decontam, or the default.
+def load(config: str | Config | None = None) -> Documents:
+    """A config, ready to screen documents: a file, the name of one that comes with decontam, or the default.
 
-    Raises ConfigError or RuleError. Not to be pickled; load it once in each process.
+    Raises ConfigError. It can be pickled; rules are compiled by the first document in each process.
 
     >>> load().screen_text("Plain words.").action
     <Action.KEEP: 0>
     """
-    from decontam.config import chain_of, load_config
+    from decontam.config import Config, load_config
+    from decontam.documents import Documents
 
-    return chain_of(load_config(config))
+    return Documents((config if isinstance(config, Config) else load_config(config)).to_dict())

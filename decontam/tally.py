@@ -11,7 +11,7 @@ from decontam.types import Action, Verdict
 OUTCOMES = ("kept", "tagged", "redacted", "quarantined", "dropped", "errored")
 """What can become of a record that was read; each record counts under exactly one."""
 
-_OUTCOME = dict(zip(Action, OUTCOMES, strict=False))
+OUTCOME = dict(zip(Action, OUTCOMES, strict=False))
 
 
 @dataclass
@@ -36,7 +36,7 @@ class Tally:
         """Count a record of `size` bytes that was screened."""
         self.records += 1
         self.bytes += size
-        self.outcomes[_OUTCOME[verdict.action]] += 1
+        self.outcomes[OUTCOME[verdict.action]] += 1
         if verdict.findings:
             found = verdict.findings
             self.findings.update([finding.name for finding in found])

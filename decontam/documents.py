@@ -1,0 +1,140 @@
+"""Documents: what a host hands over, a text or an object with texts in it, screened as a line of a shard would be.
+
+Every adapter is a translation into this and out of it; nothing here knows a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import count
+from typing import Any, NamedTuple
+
+import orjson
+
+from decontam.chain import Chain
+from decontam.config import Config, chain_of, check
+from decontam.layout import Layout, Unreadable, layout_of
+from decontam.paths import replaced
+from decontam.policy import redacted
+from decontam.tally import OUTCOME, Tally
+from decontam.types import Action, Field, Finding, Record, Redaction, Verdict
+
+
+class Screened(NamedTuple):
+    """What became of a document: one of `tally.OUTCOMES`.
+
+    `document` is what may go on: the document itself, or a copy with its redactions made; None if it is taken out. An
+    errored document has no verdict but an `error`.
+    """
+
+    id: str
+    outcome: str
+    document: Any
+    verdict: Verdict | None
+    error: Unreadable | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it is not kept as it was, from a closed set: `signatures_api_payload`, `error_not_text`; empty if it is."""
+        if self.error is not None:
+            return f"error_{self.error.reason}"
+        if self.verdict is None or self.verdict.action <= Action.TAG:
+            return ""
+        return _named(max(self.verdict.findings, key=lambda finding: (finding.strength, finding.score)))
+
+
+def _named(finding: Finding) -> str:
+    return f"{finding.stage}_{finding.kind}".lower()
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A config at work on documents. Plain values, so it can be pickled; rules are compiled where and when they are needed.
+
+    >>> from decontam import load
+    >>> load().screen({"text": "Plain words.", "n": 1})
+    Screened(id=':0', outcome='kept', document={'text': 'Plain words.', 'n': 1}, ...)
+    """
+
+    options: Mapping[str, Any]
+    _layout: Layout = field(init=False, repr=False, compare=False)
+    _key: bytes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_layout", layout_of(check(dict(self.options))))
+        object.__setattr__(self, "_key", orjson.dumps(self.options))
+
+    @property
+    def config(self) -> Config:
+        return check(dict(self.options))
+
+    @property
+    def chain(self) -> Chain:
+        """Compiled once in each process. Raises RuleError, ConfigError."""
+        return _chain(self._key)
+
+    def screen(self, document: Any, source: str = "", row: int = 0) -> Screened:
+        """What becomes of a text, a Record, or an object with texts where the config says.
+
+        `source` and `row` make the id of a document that has none. A document that cannot be screened is `errored`;
+        nothing is raised.
+        """
+        if isinstance(document, str):
+            record: Record | Unreadable = Record(f"{source}:{row}", (Field("text", document),), {"source": source})
+        elif isinstance(document, Record):
+            record = document
+        else:
+            record = self._layout.record(document, source, row)
+        if isinstance(record, Unreadable):
+            return Screened(f"{source}:{row}", "errored", None, None, record)
+        try:
+            verdict = self.chain.screen(record)
+        except Exception as error:  # noqa: BLE001 - a stage of somebody else's; its message may hold text
+            return Screened(record.id, "errored", None, None, Unreadable("stage_failed", f"a stage raised {type(error).__name__}"))
+        outcome = OUTCOME[verdict.action]
+        if verdict.action <= Action.TAG:
+            return Screened(record.id, outcome, document, verdict)
+        if verdict.action == Action.REDACT:
+            return Screened(record.id, outcome, with_redactions(document, verdict.redactions), verdict)
+        return Screened(record.id, outcome, None, verdict)
+
+    def screen_all(self, documents: Iterable[Any], source: str = "") -> Iterator[Screened]:
+        """The same for any number of documents, one at a time, as they are asked for."""
+        return map(self.screen, documents, _repeated(source), count())
+
+    def screen_text(self, text: str) -> Verdict:
+        """The verdict on a bare text."""
+        return self.chain.screen_text(text)
+
+
+def _repeated(source: str) -> Iterator[str]:
+    while True:
+        yield source
+
+
+@lru_cache(maxsize=8)
+def _chain(options: bytes) -> Chain:
+    return chain_of(check(orjson.loads(options)))
+
+
+def with_redactions(document: Any, redactions: Iterable[Redaction]) -> Any:
+    """A copy of a document with the redactions made and everything else as it was."""
+    changes: dict[str, list[Redaction]] = {}
+    for redaction in redactions:
+        changes.setdefault(redaction.field, []).append(redaction)
+    if isinstance(document, str):
+        return redacted(document, changes.get("text", []))
+    if isinstance(document, Record):
+        fields = tuple(part._replace(text=redacted(part.text, changes.get(part.path, []))) for part in document.fields)
+        return document._replace(fields=fields)
+    return replaced(document, changes)
+
+
+def count_in(tally: Tally, screened: Screened, size: int) -> None:
+    """Add a document of `size` bytes to a tally."""
+    if screened.verdict is not None and screened.error is None:
+        tally.add(screened.verdict, size)
+    elif screened.error is not None:
+        tally.add_error(screened.error.reason, size)

@@ -174,10 +174,9 @@ def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> 
         click.echo(f"not screened: {_some(report['unscreened'])} (--screen all-strings screens everything)")
     if report.get("resumed"):
         click.echo(f"{report['resumed']} of {report['shards']['done']} shards were finished before")
-    quarantine = job.config.output.quarantine
-    where = (
-        f"{job.out}/ (kept, {'' if quarantine else 'quarantine, '}findings, report.json)" if job.out else "nothing was written (--dry-run)"
-    )
-    if job.out and quarantine:
-        where += f", {quarantine}/ (quarantine)"
+    where = "nothing was written (--dry-run)"
+    if job.out:
+        elsewhere = job.config.output.quarantine
+        where = f"{job.out}/ (kept, {'' if elsewhere else 'quarantine, '}findings, report.json)"
+        where += f", {elsewhere}/ (quarantine)" if elsewhere else ""
     click.echo(f"{summary} -> {where}")

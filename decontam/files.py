@@ -109,26 +109,23 @@ def plain_errors() -> Iterator[None]:
     """What the client of an object store raises, as OSError: such clients have errors of their own, of no common kind."""
     try:
         yield
-    except (OSError, DecontamError):
+    except (OSError, ImportError, DecontamError):
         raise
     except Exception as error:
         raise OSError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
 def store_of(url: str) -> tuple[Any, str]:
-    """The fsspec file system that a URL names, and the path in it.
-
-    Raises InputError where nothing that is installed can open it, OSError where it cannot be set up.
-    """
+    """The fsspec file system that a URL names, and the path in it. Raises InputError where it cannot be had."""
     scheme = url.partition("://")[0]
-    with plain_errors():
-        try:
+    try:
+        with plain_errors():
             fs, path = fsspec.core.url_to_fs(url)
-        except ImportError as error:
-            install = f"install decontam[{_EXTRAS[scheme]}]" if scheme in _EXTRAS else str(error)
-            raise InputError(f"{url}: the client for {scheme}:// is not installed; {install}") from None
-        except ValueError:
-            raise InputError(f"{url}: {scheme}:// is nothing that can be opened; try s3://, gs:// or a path") from None
+    except ImportError as error:
+        install = f"install decontam[{_EXTRAS[scheme]}]" if scheme in _EXTRAS else str(error)
+        raise InputError(f"{url}: the client for {scheme}:// is not installed; {install}") from None
+    except OSError as error:
+        raise InputError(f"{url}: cannot be opened: {describe(error)}") from None
     return fs, str(path)
 
 

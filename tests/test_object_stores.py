@@ -18,6 +18,7 @@ import pytest
 import s3fs
 
 from decontam.cli import main
+from decontam.places import Place
 
 from .conftest import shard
 from .stores import HOLD, PASS, REFUSE, Store, serving
@@ -143,6 +144,16 @@ def test_a_part_that_fails_gives_up_the_whole_upload(decontam: Run, store: Store
     assert ["a.jsonl.json"] == store.names("out/tallies/")
 
 
+def test_what_goes_wrong_in_the_middle_gives_up_the_upload_at_once(decontam: Run, store: Store) -> None:
+    decontam(store)  # sets the endpoint
+    for size in (1, 2 * PART):
+        with pytest.raises(ZeroDivisionError), Place("s3://bucket/out").publishing("a.jsonl") as file:
+            file.write(b"x" * size)
+            raise ZeroDivisionError
+
+    assert ([], []) == (store.uploads(), store.names())
+
+
 def test_a_run_that_is_killed_in_the_middle_of_an_upload_leaves_nothing_half(decontam: Run, store: Store, tmp_path: Path) -> None:
     calm = decontam(store, large(tmp_path / "data", store), "--out", tmp_path / "calm", "--workers", 0)
     store.rule = lambda method, path: HOLD if "/kept/big" in path and "partNumber=2" in path else PASS
@@ -234,7 +245,7 @@ NOBODY = {"FSSPEC_S3_ENDPOINT_URL": "http://127.0.0.1:9"}  # the port of a servi
         ("s3://bucket/data --out s3://bucket/data/out", {}, "--out s3://bucket/data/out lies inside the input s3://bucket/data"),
         ("s3://bucket/data --out HERE/out --quarantine s3://bucket/data", {}, "--quarantine s3://bucket/data lies inside the input"),
         ("HERE/data --out s3://bucket/out --quarantine s3://bucket/out/q", {}, "lie inside each other"),
-        ("HERE/data --out s4://bucket/out", {}, "s4://bucket/out: s4:// is nothing that can be opened"),
+        ("HERE/data --out s4://bucket/out", {}, "s4://bucket/out: cannot be opened: Protocol not known: s4"),
     ],
 )
 def test_a_store_that_cannot_be_used_is_one_sentence(

@@ -49,6 +49,7 @@ class Output:
     kept: Literal["all", "changed", "none"]
     checkpoint_bytes: Annotated[int, Ge(1)]
     zstd_level: Annotated[int, Ge(1), Le(19)]
+    quarantine: str | None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -129,7 +130,11 @@ def _merged(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
     return over
 
 
-def _absolute_packs(options: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Options from a file in `folder`, which their paths are relative to."""
+    output = options.get("output")
+    if isinstance(output, dict) and isinstance(place := output.get("quarantine"), str) and "://" not in place:
+        output["quarantine"] = str(folder / place)
     for stage in (options.get("stages") or {}).values():
         if isinstance(stage, dict) and isinstance(stage.get("packs"), list):
             stage["packs"] = [pack if pack == BUILTIN else str(folder / str(pack)) for pack in stage["packs"]]
@@ -194,12 +199,12 @@ def load_config(name: str | Path | None = None, overrides: Mapping[str, Any] | N
     `overrides` is merged last: `{"input": {"text_key": "content"}}`. Raises ConfigError.
     """
     configs = shipped()
-    options = _absolute_packs(_read_yaml(configs["default"]), configs["default"].parent)
+    options = _absolute(_read_yaml(configs["default"]), configs["default"].parent)
     where = "default"
     if name is not None and str(name) != "default":
         path = configs.get(str(name), Path(name))
         where = str(name)
-        options = _merged(options, _absolute_packs(_dates_as_text(_read_yaml(path)), path.resolve().parent))
+        options = _merged(options, _absolute(_dates_as_text(_read_yaml(path)), path.resolve().parent))
     return check(_merged(options, dict(overrides or {})), where)
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import NamedTuple
-
-import fsspec
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
 
 from decontam.errors import InputError
-from decontam.files import is_remote
+from decontam.files import describe, is_remote, plain_errors, store_of
 from decontam.shards import NO_SHARD, is_shard
 
 
@@ -59,8 +57,10 @@ def _from_local(given: str) -> tuple[list[Shard], list[Skipped]]:
     raise InputError(f"{given}: no such file or folder")
 
 
-def _from_url(given: str) -> tuple[list[Shard], list[Skipped]]:
-    fs, path = fsspec.core.url_to_fs(given)
+def _found(given: str) -> tuple[Any, str, dict[str, Any]]:
+    """The file system of a URL, the folder that names are relative to, and what is there: path -> facts."""
+    fs, path = store_of(given)
+    fs.invalidate_cache()
     if glob.has_magic(path):
         root = path[: next(i for i, c in enumerate(path) if c in "*?[")].rpartition("/")[0]
         found = fs.glob(path, detail=True)
@@ -69,7 +69,19 @@ def _from_url(given: str) -> tuple[list[Shard], list[Skipped]]:
     elif fs.exists(path):
         root, found = path.rpartition("/")[0], {path: fs.info(path)}
     else:
+        root, found = path, {}
+    if not found:
+        fs.find(root)  # a glob keeps quiet about a missing bucket or a closed one; this does not
         raise InputError(f"{given}: nothing there")
+    return fs, root, found
+
+
+def _from_url(given: str) -> tuple[list[Shard], list[Skipped]]:
+    try:
+        with plain_errors():
+            fs, root, found = _found(given)
+    except OSError as error:
+        raise InputError(f"{given}: cannot be listed: {describe(error)}") from None
     shards, skipped = [], []
     for file, info in sorted(found.items()):
         if info.get("type") != "file":
@@ -84,17 +96,20 @@ def _from_url(given: str) -> tuple[list[Shard], list[Skipped]]:
     return shards, skipped
 
 
-def discover(inputs: Sequence[str], out: str | None = None) -> tuple[tuple[Shard, ...], tuple[Skipped, ...]]:
+def discover(inputs: Sequence[str], out: str | None = None, quarantine: str | None = None) -> tuple[tuple[Shard, ...], tuple[Skipped, ...]]:
     """The shards that `inputs` name, sorted by name, and the files that were passed over.
 
     Raises InputError where there are none, where two would get one name, where one is named that is not there, and
-    where `out` lies inside an input folder or the other way round.
+    where `out` or `quarantine` lies inside an input folder or the other way round, and where these two do.
     """
+    places = [(option, place) for option, place in (("--out", out), ("--quarantine", quarantine)) if place is not None]
+    if len(places) == 2:
+        _two_places(*(place for _, place in places))
     shards: dict[str, Shard] = {}
     skipped: list[Skipped] = []
     for given in inputs:
-        if out is not None and not is_remote(given) and not is_remote(out):
-            _apart(given, out)
+        for option, place in places:
+            _apart(given, option, place)
         found, passed = (_from_url if is_remote(given) else _from_local)(given)
         skipped += passed
         for shard in found:
@@ -111,12 +126,23 @@ def discover(inputs: Sequence[str], out: str | None = None) -> tuple[tuple[Shard
     return tuple(shards[name] for name in sorted(shards)), tuple(skipped)
 
 
-def _apart(given: str, out: str) -> None:
-    source, target = Path(os.path.realpath(given)), Path(os.path.realpath(out))
-    if source.is_dir() and (target == source or source in target.parents):
-        raise InputError(f"--out {out} lies inside the input {given}; choose a folder outside of it")
+def _whole(path: str) -> PurePosixPath | Path:
+    return PurePosixPath(path) if is_remote(path) else Path(os.path.realpath(path))
+
+
+def _apart(given: str, option: str, place: str) -> None:
+    source, target = _whole(given), _whole(place)
+    holds = source.is_dir() if isinstance(source, Path) else not glob.has_magic(given) and not is_shard(given)
+    if holds and (target == source or source in target.parents):
+        raise InputError(f"{option} {place} lies inside the input {given}; choose a folder outside of it")
     if target in source.parents or target == source:
-        raise InputError(f"the input {given} lies inside --out {out}; choose another folder for --out")
+        raise InputError(f"the input {given} lies inside {option} {place}; choose another folder for {option}")
+
+
+def _two_places(out: str, quarantine: str) -> None:
+    one, other = _whole(out), _whole(quarantine)
+    if one == other or one in other.parents or other in one.parents:
+        raise InputError(f"--quarantine {quarantine} and --out {out} lie inside each other; choose a folder outside of --out")
 
 
 def listed(lines: Iterable[str]) -> list[str]:

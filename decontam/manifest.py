@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
@@ -30,7 +30,8 @@ def operator() -> str:
         return "unknown"
 
 
-def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], fingerprint: str, began: str) -> dict[str, Any]:
+def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], fingerprint: str, began: str,
+           shards: Iterable[str]) -> dict[str, Any]:  # fmt: skip
     """The manifest of a run that has begun; it is written before anything else."""
     return {
         "schema": SCHEMA,
@@ -43,6 +44,7 @@ def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], finger
         "decontam": decontam.__version__,
         "python": platform.python_version(),
         "config": config.to_dict(),
+        "shards": list(shards),
         "rules": {rule.name: rule.revision for rule in rules},
         "models": {},
         "indexes": {},
@@ -50,15 +52,23 @@ def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], finger
 
 
 def closed(manifest: Mapping[str, Any], results: Iterable[Mapping[str, Any]], failed: Mapping[str, str],
-           skipped: Iterable[Skipped], state: str, ended: str) -> dict[str, Any]:  # fmt: skip
-    """The manifest of a run that has ended, with every input and output."""
+           skipped: Iterable[Skipped], state: str, ended: str,
+           elsewhere: Callable[[str], str | None] = lambda name: None) -> dict[str, Any]:  # fmt: skip
+    """The manifest of a run that has ended, with every input and output.
+
+    An output lies in the folder of the manifest under its name, unless `elsewhere` knows another `path` for it.
+    """
     results = list(results)
     return {
         **manifest,
         "state": state,
         "ended": ended,
         "inputs": [result["input"] for result in results],
-        "outputs": [{"name": name, **output} for result in results for name, output in result["outputs"].items()],
+        "outputs": [
+            {"name": name, **({"path": there} if (there := elsewhere(name)) else {}), **output}
+            for result in results
+            for name, output in result["outputs"].items()
+        ],
         "failed": dict(failed),
         "skipped": [skip._asdict() for skip in skipped],
     }

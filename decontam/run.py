@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from filelock import FileLock, Timeout
 from decontam import manifest, preflight
 from decontam.config import Config, fingerprint, rules_of
 from decontam.errors import BooksError, InputError
-from decontam.folders import Folder
+from decontam.files import describe
+from decontam.folders import Folder, folder_of
 from decontam.inputs import Shard, Skipped
 from decontam.layout import layout_of
 from decontam.report import metrics, report
@@ -56,37 +58,61 @@ class Job:
 
 def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> bool:
     """Whether OUT holds the beginning of this very run. Raises InputError where it holds anything else."""
-    before = folder.read(manifest.NAME)
-    if before is None:
+    named = {shard.name for shard in shards}
+    content = folder.read(manifest.NAME)
+    if content is None:
         strange = [] if folder.remote or not os.path.isdir(folder.root) else sorted(set(os.listdir(folder.root)) - {".lock"})
         if strange:
             raise InputError(f"--out {folder.root} holds {strange[0]!r} and is not from decontam; choose an empty folder")
+        _free(folder, named)
         return False
+    before = json.loads(content)
     if overwrite:
+        place = before["config"]["output"].get("quarantine")
+        earlier = Folder(folder.root, {"quarantine": place} if place else None)
+        if earlier.path("quarantine/") != folder.path("quarantine/"):
+            _free(folder, named)
+        _forget(earlier, named | set(before.get("shards", ())))
         for name in _OURS:
             folder.remove(name)
         return False
-    folder.sweep()
-    if json.loads(before).get("fingerprint") != digest:
+    if before.get("fingerprint") != digest:
         raise InputError(
             f"--out {folder.root} holds a run with other options, rules or version; use --overwrite to replace it, or another folder"
         )
-    known = {f"{shard.name}.json" for shard in shards}
+    known = {f"{name}.json" for name in named}
     if strangers := sorted(set(folder.names("tallies")) - known):
         shard = strangers[0].removesuffix(".json")
         raise InputError(
             f"--out {folder.root} holds the shard {shard!r}, which is not among the inputs; "
             "name all inputs again, use --overwrite to start over, or another folder"
         )
+    _free(folder, named - set(before.get("shards", named)))
+    folder.sweep(lambda name: _belongs(name, named))
     return True
 
 
-def _forget(folder: Folder, shards: Sequence[Shard]) -> None:
+def _belongs(name: str, shards: AbstractSet[str]) -> bool:
+    """Whether a file of the output is what a run writes for one of these shards."""
+    kind, _, inside = name.partition("/")
+    for end in _ENDS.get(kind, ()):
+        shard, _, rest = inside.rpartition(end) if end else (inside, "", "")
+        if shard in shards and (not rest or end.endswith(".row")):
+            return True
+    return False
+
+
+def _free(folder: Folder, shards: AbstractSet[str]) -> None:
+    """Raises InputError where the place for quarantine, which others may use too, has tables by the names of ours."""
+    if taken := sorted(name for name in folder.names("quarantine") if _belongs(f"quarantine/{name}", shards)):
+        where = folder.path(f"quarantine/{taken[0]}")
+        raise InputError(f"{where} is there already and not from this run; choose another folder for --quarantine")
+
+
+def _forget(folder: Folder, shards: AbstractSet[str]) -> None:
     """Remove what an earlier run wrote for shards that are done again: this time they may have less to say."""
-    again = {shard.name for shard in shards}
     for name in folder.names():
-        kind, _, inside = name.partition("/")
-        if any((inside.rpartition(end)[0] if end else inside) in again for end in _ENDS.get(kind, ())):
+        if _belongs(name, shards):
             folder.remove(name)
 
 
@@ -117,6 +143,17 @@ def _lock(folder: Folder) -> AbstractContextManager[Any]:
     return lock
 
 
+def _begin(job: Job, folder: Folder, digest: str, opened: dict[str, Any]) -> bool:
+    """Make sure of every place that is written to, and mark OUT as ours. Whether an earlier run goes on."""
+    folder.prove_writable()
+    try:
+        resumed = _goes_on(folder, job.shards, digest, job.overwrite)
+        _publish(folder, manifest.NAME, opened)
+    except OSError as error:
+        raise InputError(f"--out {folder.root}: cannot be used: {describe(error)}") from None
+    return resumed
+
+
 def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     """Screen all shards of a job and return the report.
 
@@ -130,31 +167,34 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     if job.out is None:
         outcome = _screen(job, job.shards, digest, watch)
         return _balanced(report(outcome.results, outcome.failed, perf_counter() - started))
-    folder = Folder(job.out)
+    folder = folder_of(job.out, job.config)
+    opened = manifest.opened(job.command, job.config, rules, digest, began, (shard.name for shard in job.shards))
     with _lock(folder):
-        resumed = _goes_on(folder, job.shards, digest, job.overwrite)
-        opened = manifest.opened(job.command, job.config, rules, digest, began)
-        _publish(folder, manifest.NAME, orjson.dumps(opened, option=orjson.OPT_INDENT_2))
+        resumed = _begin(job, folder, digest, opened)
         finished = {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
         for shard in job.shards:
             if shard.name in finished:
                 watch(Progress(shard.name, Tally.from_dict(finished[shard.name]["tally"]), shard.size, done=True))
         left = tuple(shard for shard in job.shards if shard.name not in finished)
         if resumed:
-            _forget(folder, left)
+            _forget(folder, {shard.name for shard in left})
         outcome = _screen(job, left, digest, watch)
-        folder.sweep()
+        folder.sweep(lambda name: _belongs(name, {shard.name for shard in left}))
         if not outcome.failed:
             folder.remove("parts")
-            folder.remove("quarantine/.parts")
+            folder.prune("quarantine/.parts")
         results = sorted([*finished.values(), *outcome.results], key=lambda result: str(result["input"]["name"]))
         told = report(results, outcome.failed, perf_counter() - started)
         told["resumed"] = len(finished)
         state = "failed" if told["problems"] else "done"
-        closed = manifest.closed(opened, results, outcome.failed, job.skipped, state, manifest.now())
-        _publish(folder, "report.json", orjson.dumps(told, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-        _publish(folder, "metrics.prom", metrics(told))
-        _publish(folder, manifest.NAME, orjson.dumps(closed, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+        closed = manifest.closed(opened, results, outcome.failed, job.skipped, state, manifest.now(), folder.elsewhere)
+        try:
+            _publish(folder, "report.json", told)
+            _publish(folder, "metrics.prom", metrics(told))
+            _publish(folder, manifest.NAME, closed)
+        except OSError as error:
+            # What went wrong with the shards is worth more than what went wrong with the report of it.
+            told["problems"]["report.json"] = f"cannot be written to {folder.root}: {describe(error)}; run the same command again"
     return _balanced(told)
 
 
@@ -165,9 +205,9 @@ def _screen(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Out
     return screen(setup, shards, job.workers, watch) if job.workers else screen_here(setup, shards, watch)
 
 
-def _publish(folder: Folder, name: str, content: bytes) -> None:
+def _publish(folder: Folder, name: str, content: bytes | dict[str, Any]) -> None:
     with folder.publishing(name) as file:
-        file.write(content)
+        file.write(content if isinstance(content, bytes) else orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _balanced(told: dict[str, Any]) -> dict[str, Any]:

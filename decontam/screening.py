@@ -70,7 +70,7 @@ class Screener:
     def screen(self, shard: Shard, notify: Notify = lambda tally, size: None) -> dict[str, Any]:
         """Screen one shard and publish its outputs. The result is what its tally file holds.
 
-        Raises ShardError where the shard cannot be read or the output cannot be written; then nothing is published.
+        Raises ShardError where the shard cannot be read or the output cannot be written; then no tally is published.
         """
         started = perf_counter()
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
@@ -79,13 +79,13 @@ class Screener:
             with self._opened(shard) as content:
                 tally, outputs = self._screen(shard, content, notify)
                 result = self._result(shard, content, tally, outputs)
+            result["seconds"] = {"total": perf_counter() - started, **self.seconds}
+            if self.folder is not None:
+                with self.folder.publishing(f"tallies/{shard.name}.json") as file:
+                    file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+                parts.clear(self.folder, shard)
         except OSError as error:
             raise ShardError(f"{shard.path}: cannot write its output: {describe(error)}") from error
-        result["seconds"] = {"total": perf_counter() - started, **self.seconds}
-        if self.folder is not None:
-            with self.folder.publishing(f"tallies/{shard.name}.json") as file:
-                file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-            parts.clear(self.folder, shard)
         return result
 
     def _opened(self, shard: Shard) -> AbstractContextManager[Content]:

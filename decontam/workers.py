@@ -22,7 +22,7 @@ from typing import Any
 
 from decontam.config import Config, chain_of, check
 from decontam.errors import DecontamError
-from decontam.folders import Folder
+from decontam.folders import folder_of
 from decontam.inputs import Shard
 from decontam.screening import Screener
 from decontam.tally import OUTCOMES, Tally
@@ -54,7 +54,8 @@ class Setup:
     limit: int | None
 
     def screener(self) -> Screener:
-        return Screener(self.config, chain_of(self.config), Folder(self.out) if self.out else None, self.fingerprint, self.limit)
+        folder = folder_of(self.out, self.config) if self.out else None
+        return Screener(self.config, chain_of(self.config), folder, self.fingerprint, self.limit)
 
 
 @dataclass

@@ -9,10 +9,12 @@ import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import click
 
+from decontam.files import is_remote
 from decontam.run import Job, run
 from decontam.tally import OUTCOMES, Tally
 from decontam.workers import Progress, Watch
@@ -75,6 +77,7 @@ def _lines(log_format: str) -> Any:
 @click.command("run", no_args_is_help=True)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("--out", metavar="DIR", help="Where the output goes: a folder or a URL.")
+@click.option("--quarantine", metavar="DIR", help="Another place for the records taken out: a folder or a URL.")
 @click.option("--files-from", metavar="FILE", help="Read more inputs from FILE, one a line; - is stdin.")
 @click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one. [default: one per core]")
@@ -88,8 +91,8 @@ def _lines(log_format: str) -> Any:
 @click.option("--zstd-level", type=click.IntRange(1, 19), help="For kept shards that end in .zst.")
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), help="A shard with a larger share of unreadable records fails.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(inputs: tuple[str, ...], out: str | None, files_from: str | None, config_name: str | None, workers: int | None,
-            text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
+def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, files_from: str | None, config_name: str | None,
+            workers: int | None, text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
             dry_run: bool, overwrite: bool, kept: str | None,
             zstd_level: int | None, max_error_rate: float | None, log_format: str) -> None:  # fmt: skip
     """Screen shards of JSON lines: files, folders, globs or URLs.
@@ -108,14 +111,14 @@ def command(inputs: tuple[str, ...], out: str | None, files_from: str | None, co
         _overrides(
             {
                 "input": {"text_key": list(text_key) or None, "id_key": id_key, "screen": screen, "max_error_rate": max_error_rate},
-                "output": {"kept": kept, "zstd_level": zstd_level},
+                "output": {"kept": kept, "zstd_level": zstd_level, "quarantine": _placed(quarantine)},
             }
         ),
     )
     if files_from:
         with click.open_file(files_from) as lines:
             inputs += tuple(listed(lines))
-    shards, skipped = discover(inputs, out)
+    shards, skipped = discover(inputs, out, config.output.quarantine)
     for skip in skipped if log_format == "json" else skipped[:_SKIPS_SHOWN]:
         _log(log_format, "skipped", path=skip.path, why=skip.why, message=f"skipped {skip.path}: {skip.why}")
     if len(skipped) > _SKIPS_SHOWN and log_format == "text":
@@ -136,8 +139,13 @@ def command(inputs: tuple[str, ...], out: str | None, files_from: str | None, co
     watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in shards)) if shows_bar else _lines(log_format)
     with watching as watch:
         report = run(job, watch)
-    _end(report, job.out, log_format, summary(report))
+    _end(report, job, log_format, summary(report))
     sys.exit(1 if report["problems"] else 0)
+
+
+def _placed(quarantine: str | None) -> str | None:
+    """The same place for whoever reads the config later, in another folder."""
+    return quarantine if quarantine is None or is_remote(quarantine) else str(Path(quarantine).absolute())
 
 
 def _cores() -> int:
@@ -148,9 +156,9 @@ def _some(names: list[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _end(report: Mapping[str, Any], out: str | None, log_format: str, summary: str) -> None:
+def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> None:
     if log_format == "json":
-        _log("json", "done", out=out, **report)
+        _log("json", "done", out=job.out, quarantine=job.config.output.quarantine, **report)
         return
     if report["tally"]["stages"]:
         from rich.console import Console
@@ -168,5 +176,9 @@ def _end(report: Mapping[str, Any], out: str | None, log_format: str, summary: s
         click.echo(f"written otherwise than it was: {shard}: {_some(columns)}")
     if report.get("resumed"):
         click.echo(f"{report['resumed']} of {report['shards']['done']} shards were finished before")
-    where = f"{out}/ (kept, quarantine, findings, report.json)" if out else "nothing was written (--dry-run)"
+    where = "nothing was written (--dry-run)"
+    if job.out:
+        elsewhere = job.config.output.quarantine
+        where = f"{job.out}/ (kept, {'' if elsewhere else 'quarantine, '}findings, report.json)"
+        where += f", {elsewhere}/ (quarantine)" if elsewhere else ""
     click.echo(f"{summary} -> {where}")

@@ -22,10 +22,11 @@ from decontam.places import Place
 
 from .conftest import shard
 from .stores import HOLD, PASS, REFUSE, Store, serving
+from .test_parquet import table_of, written
 from .test_run import API, BAD, HUMAN, MAIL, MIXED, tree
 
 PART = 5 << 20  # bytes; the smallest part that S3 takes
-NAMES = ("a.jsonl", "b.jsonl.gz", "c.jsonl.zst")
+NAMES = ("a.jsonl", "b.jsonl.gz", "c.jsonl.zst", "d.parquet")
 Run = Callable[..., Any]
 
 
@@ -79,9 +80,12 @@ def decontam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> 
 
 
 def data(folder: Path, store: Store | None = None) -> Path:
-    """Three shards, on the disk and in the store."""
+    """A shard of each kind, on the disk and in the store."""
     for name in NAMES:
-        path = shard(folder / name, [*MIXED, HUMAN, MAIL, API, *BAD[:1]] * 10)
+        if name.endswith(".parquet"):
+            path = written(table_of([HUMAN, MAIL, API, {"id": "bad", "text": None}] * 10), folder / name, row_group_size=7)
+        else:
+            path = shard(folder / name, [*MIXED, HUMAN, MAIL, API, *BAD[:1]] * 10)
         if store:
             store.put(f"data/{name}", path.read_bytes())
     return folder
@@ -130,7 +134,7 @@ def test_an_upload_that_fails_costs_the_shard_its_tally(kind: str, decontam: Run
 
     assert 1 == done.returncode
     assert "failed: b.jsonl.gz: s3://bucket/data/b.jsonl.gz: cannot write its output: access denied (Access Denied)" in done.stderr
-    assert ["a.jsonl.json", "c.jsonl.zst.json"] == store.names("out/tallies/")
+    assert ["a.jsonl.json", "c.jsonl.zst.json", "d.parquet.json"] == store.names("out/tallies/")
 
 
 def test_a_part_that_fails_gives_up_the_whole_upload(decontam: Run, store: Store, tmp_path: Path) -> None:
@@ -297,7 +301,7 @@ def test_a_changed_object_is_done_again(decontam: Run, store: Store, tmp_path: P
     store.put("data/a.jsonl", before.replace(b"Plain words", b"plain WORDS"))
     done = decontam(store, *arguments)
 
-    assert "2 of 3 shards were finished before" in done.stdout
+    assert "3 of 4 shards were finished before" in done.stdout
     assert b"plain WORDS" in store.s3.get_object(Bucket="bucket", Key="out/kept/a.jsonl")["Body"].read()
 
 

@@ -267,6 +267,9 @@ def redacted(text: str, redactions: Iterable[Redaction]) -> str:
     >>> redacted("write to a@b.cn now", [Redaction("text", Span(9, 15), "<EMAIL>")])
     'write to <EMAIL> now'
     """
-    for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span, reverse=True):
-        text = text[:start] + replacement + text[end:]
-    return text
+    pieces: list[str] = []
+    at = 0
+    for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span):
+        pieces += (text[at:start], replacement)
+        at = end
+    return "".join([*pieces, text[at:]])

@@ -225,15 +225,15 @@ class _Occupied:
 
 def strongest(matches: Iterable[Match]) -> list[Match]:
     """Of matches that overlap, the strongest, then the longest, then the first; in the order of the text."""
-    starts: list[int] = []
+    matches = list(matches)
+    taken = bytearray(max((match.span.end for match in matches), default=0))
     kept: list[Match] = []
     for match in sorted(matches, key=lambda m: (-m.strength, m.span.start - m.span.end, m.span.start, m.rule.id)):
-        at = bisect_left(starts, match.span.end)
-        if at == 0 or kept[at - 1].span.end <= match.span.start:
-            at = bisect_left(starts, match.span.start)
-            starts.insert(at, match.span.start)
-            kept.insert(at, match)
-    return kept
+        start, end = match.span
+        if taken.find(1, start, end) < 0:
+            taken[start:end] = b"\1" * (end - start)
+            kept.append(match)
+    return sorted(kept, key=lambda match: match.span)
 
 
 def finding(match: Match, view: View, **detail: Any) -> Finding:

@@ -91,10 +91,13 @@ def _byte_offsets(raw: bytes, characters: Sequence[int]) -> dict[int, int]:
     at = count = 0
     for start, end in [*(match.span() for match in _ESCAPE.finditer(raw)), (len(raw), len(raw))]:
         plain = raw[at:start]
-        length = len(plain) if plain.isascii() else len(plain.decode())
+        text = plain if plain.isascii() else plain.decode()
+        length, inside = len(text), 0
         while target is not None and target <= count + length:
+            between = text[inside : target - count]
+            at += len(between.encode() if isinstance(between, str) else between)
             inside = target - count
-            offsets[target] = at + (inside if plain.isascii() else len(plain.decode()[:inside].encode()))
+            offsets[target] = at
             target = next(wanted, None)
         at, count = end, count + length + 1
     return offsets

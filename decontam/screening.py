@@ -279,7 +279,7 @@ class Screener:
                         self._cut = True
                         return
                     record = read(line, name, row)
-                    if row < _LOOKED_AT:
+                    if row < _LOOKED_AT and not isinstance(record, Unreadable):
                         self._unscreened |= self.layout.unscreened(line)
                     verdict = None
                     if not isinstance(record, Unreadable):

@@ -233,7 +233,7 @@ def coordinates(value: str, _: str = "") -> bool:
     >>> coordinates("48.137154, 11.576124"), coordinates("482.13715, 11.57612"), coordinates("0.00000, 0.00000")
     (True, False, False)
     """
-    numbers = [float(number) for number in re.findall(r"[-+]?\d+\.\d+", value)]
+    numbers = [float(number) for number in re.findall(r"[-+]?(?<!\d)\d+\.\d+", value)]
     return len(numbers) == 2 and abs(numbers[0]) <= 90 and abs(numbers[1]) <= 180 and max(map(abs, numbers)) > 1
 
 

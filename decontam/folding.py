@@ -61,17 +61,25 @@ _LOOKALIKES = dict(
 
 
 class _Disguise(NamedTuple):
-    """`trigger` (RE2 syntax, no captures) says that a text may wear it; `edit` (for `re`) finds what to take off."""
+    """`trigger` (RE2 syntax, no captures) says that a text may wear it; `edit` (for `re`) finds what to take off.
+
+    `singles`: the edit is any of these characters, most of which become one character: those need no offsets.
+    """
 
     trigger: str
     edit: str
+    singles: str = ""
+
+
+def _any_of(trigger: str, singles: str) -> _Disguise:
+    return _Disguise(trigger, f"[{singles}]", singles)
 
 
 _DISGUISES: dict[str, _Disguise] = {
     "invisible": _Disguise(f"[{_INVISIBLE}]|[{_PLAIN}][{_JOINERS}][{_PLAIN}]", f"[{_INVISIBLE}{_JOINERS}]+"),
-    "styled": _Disguise(f"[{_STYLED}]", f"[{_STYLED}{_PUNCTUATION}]"),
-    "digit": _Disguise(f"[{_FOREIGN_DIGITS}]{{4}}", f"[{_FOREIGN_DIGITS}]"),
-    "separator": _Disguise(f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", f"[{_SPACES}{_HYPHENS}{_PUNCTUATION}]"),
+    "styled": _any_of(f"[{_STYLED}]", _STYLED + _PUNCTUATION),
+    "digit": _any_of(f"[{_FOREIGN_DIGITS}]{{4}}", _FOREIGN_DIGITS),
+    "separator": _any_of(f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", _SPACES + _HYPHENS + _PUNCTUATION),
     # What to take off is a whole word; see _mixed_words.
     "mixed": _Disguise(f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}][A-Za-z]", ""),
     "entity": _Disguise(
@@ -80,7 +88,8 @@ _DISGUISES: dict[str, _Disguise] = {
     ),
     "escape": _Disguise(
         r'\\u[0-9A-Fa-f]{4}|\\"\s{0,3}[:,\]}]|[\[{:,]\s{0,3}\\"',
-        r"\\+(?:u[0-9A-Fa-f]{4}(?:\\+u[dD][c-fC-F][0-9A-Fa-f]{2})?|[\"/nrt])",
+        # The look-behind keeps time linear: backslashes that lead to nothing are looked at once, not once from each of them.
+        r"(?<!\\)\\+(?:u[0-9A-Fa-f]{4}(?:\\+u[dD][c-fC-F][0-9A-Fa-f]{2})?|[\"/nrt])",
     ),
 }
 
@@ -111,8 +120,7 @@ _UNICODE_ESCAPE = re.compile(r"\\+u([0-9A-Fa-f]{4})")
 _HYPHENS_FOUND = set(map(chr, (0x2010, 0x2011, 0x2012, 0x2212, 0xFE63, 0xFF0D)))
 _INVISIBLE_FOUND = re.compile(f"[{_INVISIBLE}{_JOINERS}]")
 _SCRIPT_CHANGE = re.compile(f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}](?=[A-Za-z])")
-_WORD_LETTER = re.compile(rf"[A-Za-z{_OTHER_SCRIPTS}]")
-_LONGEST_WORD = 64
+_LETTERS = re.compile(rf"[A-Za-z{_OTHER_SCRIPTS}]+")
 
 
 _SHORT_ESCAPES = {'\\"': '"', r"\/": "/", r"\n": "\n", r"\r": "\r", r"\t": "\t"}
@@ -148,36 +156,54 @@ def _plain(found: str) -> str:
     return str(digit) if digit is not None else unicodedata.normalize("NFKC", found)
 
 
-def _latin_word(text: str, start: int, floor: int) -> tuple[int, int] | None:
-    """The mixed-script word around `start`, or None where one of its letters has no Latin look-alike."""
-    low = start
-    while low > floor and start - low < _LONGEST_WORD and _WORD_LETTER.match(text, low - 1):
-        low -= 1
-    high = start
-    while high < len(text) and high - start < _LONGEST_WORD and _WORD_LETTER.match(text, high):
-        high += 1
-    latin = all(letter.isascii() or letter in _LOOKALIKES for letter in text[low:high])
-    return (low, high) if latin else None
+@lru_cache(maxsize=1 << len(_DISGUISES))
+def _one_for_one(worn: tuple[int, ...]) -> tuple[re.Pattern[str], dict[int, str]] | None:
+    """Runs of characters that become one character each, and what each of them becomes."""
+    disguises = list(_DISGUISES.values())
+    singles = "".join(disguises[index].singles for index in worn)
+    if not singles:
+        return None
+    all_of_them = re.findall(f"[{singles}]", "".join(map(chr, range(ord(max(singles)) + 1))))
+    table = {ord(character): plain for character in all_of_them if len(plain := _plain(character)) == 1}
+    return re.compile("[" + "".join(map(chr, table)) + "]+"), table
+
+
+def _translated(text: str, worn: tuple[int, ...]) -> str:
+    """The text, as long as before, with a plain character for each that one stands for."""
+    found = _one_for_one(worn)
+    if found is None:
+        return text
+    runs, table = found
+    return runs.sub(lambda run: run[0].translate(table), text)
 
 
 def _mixed_words(text: str) -> list[str]:
     """The text in pieces, of which every second is a mixed-script word that may be written in Latin letters alone."""
     pieces: list[str] = []
-    done = 0
+    done = seen = 0
     for match in _SCRIPT_CHANGE.finditer(text):
-        word = _latin_word(text, match.start(), done) if match.start() >= done else None
-        if word is not None:
-            pieces += (text[done : word[0]], text[word[0] : word[1]])
-            done = word[1]
+        if match.start() < seen:
+            continue
+        low = match.start()
+        while low > seen and _LETTERS.match(text, low - 1, low):
+            low -= 1
+        word = _LETTERS.match(text, low)[0]  # type: ignore[index]  # it holds the letters that changed script
+        seen = low + len(word)
+        if all(letter.isascii() or letter in _LOOKALIKES for letter in word):
+            pieces += (text[done:low], word)
+            done = seen
     return [*pieces, text[done:]]
 
 
 def _pieces(text: str) -> tuple[list[str], list[str]]:
-    """The text in pieces, every second of them disguised, and the same pieces in plain."""
+    """The text in pieces, every second of them disguised, and the same pieces in plain.
+
+    What becomes as many characters as it was may be plain in both already.
+    """
     worn = _trigger_set().Match(text.encode("utf-8", "replace")) or []
     others = tuple(sorted(set(worn) - {_MIXED}))
     if others:
-        pieces = _edit_pattern(others).split(text)
+        pieces = _edit_pattern(others).split(_translated(text, others))
         plain = pieces.copy()
         plain[1::2] = map(_plain, pieces[1::2])
     elif worn:
@@ -192,7 +218,7 @@ def _pieces(text: str) -> tuple[list[str], list[str]]:
 class Folded:
     """A folded text. `original(start, end)` leads from its characters back to those of the text it was folded from."""
 
-    __slots__ = ("_behind", "_ends", "_resumes", "_starts", "changed", "text")
+    __slots__ = ("_behind", "_ends", "_froms", "_resumes", "_starts", "changed", "text")
 
     def __init__(self, text: str, behind: Folded | None = None) -> None:
         pieces, plain = _pieces(text)
@@ -203,15 +229,16 @@ class Folded:
         there = [0, 0, *accumulate(map(len, pieces))]
         self._starts = here[::2]  # where each plain piece begins, in folded characters
         self._resumes = here[1::2]  # where unchanged text goes on after it
-        self._ends = list(zip(there[::2], there[1::2], strict=False))  # the disguised piece in the original
+        self._froms = there[::2]  # the disguised piece in the original
+        self._ends = there[1::2]
         # The last row of an odd number of pieces has no end: nothing comes after it.
 
     def _of(self, position: int) -> tuple[int, int]:
         """The original characters behind one folded character."""
         edit = bisect_right(self._starts, position) - 1
         if position < self._resumes[edit]:
-            return self._ends[edit]
-        at = self._ends[edit][1] + position - self._resumes[edit]
+            return self._froms[edit], self._ends[edit]
+        at = self._ends[edit] + position - self._resumes[edit]
         return at, at + 1
 
     def original(self, start: int, end: int) -> Span:

@@ -91,10 +91,13 @@ def _byte_offsets(raw: bytes, characters: Sequence[int]) -> dict[int, int]:
     at = count = 0
     for start, end in [*(match.span() for match in _ESCAPE.finditer(raw)), (len(raw), len(raw))]:
         plain = raw[at:start]
-        length = len(plain) if plain.isascii() else len(plain.decode())
+        text = plain if plain.isascii() else plain.decode()
+        length, inside = len(text), 0
         while target is not None and target <= count + length:
+            between = text[inside : target - count]
+            at += len(between.encode() if isinstance(between, str) else between)
             inside = target - count
-            offsets[target] = at + (inside if plain.isascii() else len(plain.decode()[:inside].encode()))
+            offsets[target] = at
             target = next(wanted, None)
         at, count = end, count + length + 1
     return offsets
@@ -106,10 +109,11 @@ def spliced(line: bytes, changes: Iterable[tuple[Literal, Sequence[Redaction]]])
     >>> spliced(b'{"t": "\\\\u00e9 a@b.cn", "n": 1.0}', [(Literal(("t",), 7, 20), [Redaction("t", (2, 8), "<EMAIL>")])])
     b'{"t": "\\\\u00e9 <EMAIL>", "n": 1.0}'
     """
-    for literal, redactions in sorted(changes, key=lambda change: change[0].start, reverse=True):
-        raw = line[literal.start : literal.end]
-        at = _byte_offsets(raw, sorted({offset for _, span, _ in redactions for offset in span}))
-        for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span, reverse=True):
-            raw = raw[: at[start]] + json.dumps(replacement)[1:-1].encode() + raw[at[end] :]
-        line = line[: literal.start] + raw + line[literal.end :]
-    return line
+    pieces: list[bytes] = []
+    done = 0
+    for literal, redactions in sorted(changes, key=lambda change: change[0].start):
+        at = _byte_offsets(line[literal.start : literal.end], sorted({offset for _, span, _ in redactions for offset in span}))
+        for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span):
+            pieces += (line[done : literal.start + at[start]], json.dumps(replacement)[1:-1].encode())
+            done = literal.start + at[end]
+    return b"".join([*pieces, line[done:]])

@@ -12,6 +12,7 @@ Databases are cached on disk by the hash of what they hold; nothing compiled is 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -117,20 +118,18 @@ class HyperscanPass:
     def __init__(self, gate: Gate) -> None:
         self._owners = gate.owners
         self._everywhere = gate.anchors
-        self._hits: Hits = {}
         self._database = _database(gate)
         self._scratch = hyperscan.Scratch(self._database)
 
-    def _hit(self, index: int, _start: int, end: int, _flags: int, _context: object) -> None:
-        owners = self._owners[index]
-        if owners not in self._hits:
-            self._hits[owners] = []
-        if self._everywhere[index]:
-            self._hits[owners].append(end)
-
     def __call__(self, data: bytes, hits: Hits) -> None:
-        self._hits = hits
-        self._database.scan(data, self._hit, scratch=self._scratch)
+        found: defaultdict[int, list[int]] = defaultdict(list)
+
+        def hit(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            found[index].append(end)  # a text may be all anchors: this is all that happens for each of them
+
+        self._database.scan(data, hit, scratch=self._scratch)
+        for index, ends in found.items():
+            hits.setdefault(self._owners[index], []).extend(ends if self._everywhere[index] else ())
 
 
 Pass = HyperscanPass | Re2Pass

@@ -12,7 +12,6 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ConfigDict
@@ -65,11 +64,6 @@ class Row:
             and fnmatchcase(provider, self.provider)
             and fnmatchcase(source, self.source)
         )
-
-
-@lru_cache(maxsize=65536)
-def _first_that_fits(rows: tuple[Row, ...], *what: Any) -> Action:
-    return next((row.action for row in rows if row.fits(*what)), Action.KEEP)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -197,10 +191,19 @@ class Policy:
 
     def action(self, finding: Finding, source: str = "") -> Action:
         """What a finding costs by itself."""
-        return _first_that_fits(self.actions, finding.name, finding.kind, finding.provider or "", finding.strength, source)
+        what = finding.name, finding.kind, finding.provider or "", finding.strength, source
+        return next((row.action for row in self.actions if row.fits(*what)), Action.KEEP)
 
-    def _cost(self, finding: Finding, source: str) -> Action:
-        return Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source)
+    def _costs(self, findings: Iterable[Finding], source: str) -> list[Action]:
+        """What each finding costs; findings that the table cannot tell apart are looked up once."""
+        known: dict[tuple[str, str, str, str | None, Strength], Action] = {}
+        costs = []
+        for finding in findings:
+            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength
+            if alike not in known:
+                known[alike] = Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source)
+            costs.append(known[alike])
+        return costs
 
     def settle(self, record: Record, findings: Iterable[Finding], source: str) -> tuple[Finding, ...]:
         settled = [
@@ -233,7 +236,7 @@ class Policy:
         """The verdict on a record, from everything that was found in it."""
         source = str(record.meta.get("source", ""))
         settled = self.settle(record, findings, source)
-        actions = [self._cost(finding, source) for finding in settled]
+        actions = self._costs(settled, source)
         action = max(actions, default=Action.KEEP)
         for limit in self.mask_limits:
             masked = {
@@ -270,6 +273,6 @@ def redacted(text: str, redactions: Iterable[Redaction]) -> str:
     pieces: list[str] = []
     at = 0
     for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span):
-        pieces += text[at:start], replacement
+        pieces += (text[at:start], replacement)
         at = end
     return "".join([*pieces, text[at:]])

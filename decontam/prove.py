@@ -44,7 +44,7 @@ _CLASSES = {
     "base64": string.ascii_letters + string.digits + "+/",
     "base64url": string.ascii_letters + string.digits + "-_",
 }
-_FILL_IN = re.compile(r"%\{([^}]*)\}")
+_FILL_IN = re.compile(r"%\{([^{}]*)\}")
 _PART = re.compile(r"'([^']*)'|(\w+)(?:\*(\d+))?")
 _OPEN, _CLOSE = "⟦", "⟧"
 
@@ -92,7 +92,7 @@ def example(written: str, seed: str) -> tuple[str, tuple[Span, ...]]:
     """
     text = ""
     spans = []
-    for piece in re.split(f"({_OPEN}[^{_CLOSE}]*{_CLOSE})", fill_in(written, seed)):
+    for piece in re.split(f"({_OPEN}[^{_OPEN}{_CLOSE}]*{_CLOSE})", fill_in(written, seed)):
         marked = piece.startswith(_OPEN)
         plain = piece[1:-1] if marked else piece
         if marked:

@@ -60,22 +60,28 @@ def _literals(literals: tuple[str, ...]) -> Any:
     return compile_pattern("(?i)" + "|".join(map(re2.escape, literals)))
 
 
-def _around(data: bytes, start: int, end: int, characters: int, before: bool = False) -> tuple[bytes, bytes]:
-    reach = characters * _WIDEST_CHARACTER
-    left = data[max(0, start - reach) : start].decode("utf-8", "ignore")[-characters:]
-    right = "" if before else data[end : end + reach].decode("utf-8", "ignore")[:characters]
-    return left.encode(), right.encode()
+_APART = b"\0"  # between what stands before and behind a span: no word holds it
+
+
+def _around(data: bytes, start: int, end: int, characters: int, before: bool = False) -> bytes:
+    left = data[max(0, start - characters) : start]
+    if not left.isascii():
+        left = data[max(0, start - characters * _WIDEST_CHARACTER) : start].decode("utf-8", "ignore")[-characters:].encode()
+    if before:
+        return left
+    right = data[end : end + characters]
+    if not right.isascii():
+        right = data[end : end + characters * _WIDEST_CHARACTER].decode("utf-8", "ignore")[:characters].encode()
+    return left + _APART + right
 
 
 def near(nearby: Nearby, data: bytes, start: int, end: int) -> bool:
     """Whether one of the words stands near the bytes `start` to `end` of UTF-8 `data`."""
-    words = _words(nearby.words)
-    return any(words.search(side) for side in _around(data, start, end, nearby.characters, nearby.before) if side)
+    return bool(_words(nearby.words).search(_around(data, start, end, nearby.characters, nearby.before)))
 
 
 def _within(within: Within, data: bytes, start: int, end: int) -> bool:
-    literals = _literals(within.anchors)
-    return any(literals.search(side) for side in _around(data, start, end, within.characters) if side)
+    return bool(_literals(within.anchors).search(_around(data, start, end, within.characters)))
 
 
 class Candidate(NamedTuple):
@@ -110,10 +116,11 @@ def judge(rule: Rule, data: bytes, candidate: Candidate) -> Strength | None:
 
 
 class Compiled(NamedTuple):
-    """A rule whose pattern is ready to be run: group 1 is the pattern, `group` the span."""
+    """A rule whose pattern is ready to be run: group `whole` is the pattern, `group` the span."""
 
     rule: Rule
     search: Callable[..., Any]
+    whole: int
     group: int
     reach: int | None
 
@@ -121,14 +128,19 @@ class Compiled(NamedTuple):
 def compiled(rule: Rule) -> Compiled:
     """A rule ready to be looked for."""
     pattern = compile_pattern(rule.bounded)
-    return Compiled(rule, pattern.search, pattern.groups, _reach(rule.bounded))
+    whole, group = 1, pattern.groups
+    if group == 1 and rule.bounded == f"({rule.pattern})":
+        # Without captures RE2 needs no second look at what matched, which costs a wide pattern milliseconds.
+        pattern, whole, group = compile_pattern(rule.pattern), 0, 0
+    return Compiled(rule, pattern.search, whole, group, _reach(rule.bounded))
 
 
 def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:
     """Each place between the bytes `start` and `end` where the pattern matches."""
-    search, group = looked_for.search, looked_for.group
+    search, whole, group = looked_for.search, looked_for.whole, looked_for.group
     while match := search(data, start, end):
-        candidate = Candidate(match.span(1), match.span(group))
+        span = match.span(whole)
+        candidate = Candidate(span, span if group == whole else match.span(group))
         if candidate.span[0] < candidate.span[1]:
             yield candidate
         start = candidate.whole[1]
@@ -225,15 +237,15 @@ class _Occupied:
 
 def strongest(matches: Iterable[Match]) -> list[Match]:
     """Of matches that overlap, the strongest, then the longest, then the first; in the order of the text."""
-    starts: list[int] = []
+    matches = list(matches)
+    taken = bytearray(max((match.span.end for match in matches), default=0))
     kept: list[Match] = []
     for match in sorted(matches, key=lambda m: (-m.strength, m.span.start - m.span.end, m.span.start, m.rule.id)):
-        at = bisect_left(starts, match.span.end)
-        if at == 0 or kept[at - 1].span.end <= match.span.start:
-            at = bisect_left(starts, match.span.start)
-            starts.insert(at, match.span.start)
-            kept.insert(at, match)
-    return kept
+        start, end = match.span
+        if taken.find(1, start, end) < 0:
+            taken[start:end] = b"\1" * (end - start)
+            kept.append(match)
+    return sorted(kept, key=lambda match: match.span)
 
 
 def finding(match: Match, view: View, **detail: Any) -> Finding:

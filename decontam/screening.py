@@ -177,7 +177,7 @@ class Screener:
             if tally.records == self.limit:
                 self._cut = True
                 break
-            if place.row < _LOOKED_AT:
+            if place.row < _LOOKED_AT and not isinstance(record, Unreadable):
                 self._unscreened |= content.unscreened(place)
             judged = record if isinstance(record, Unreadable) else self._judged(record, place, content)
             if isinstance(judged, Unreadable):

@@ -11,6 +11,8 @@ import hashlib
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO, Any, Protocol
 
@@ -26,6 +28,17 @@ else:
 
 BLOCK = 1 << 20
 CODECS = (".gz", ".zst", ".bz2")
+_HEAD = 4  # bytes that tell what a file is
+_HEADS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"PAR1": "Parquet",
+    b"PK\x03\x04": "a zip archive",
+    b"\xff\xfe": "text in UTF-16",
+    b"\xfe\xff": "text in UTF-16",
+}
+_HOLDS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".parquet": "Parquet"}
 _GZIP_LEVEL = 1  # of isa-l's 0 to 3: 366 MB/s against 32 for zlib's level 6
 
 
@@ -62,13 +75,28 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-class Digesting(io.RawIOBase):
-    """A binary file that counts and hashes what passes through it, in either direction."""
+@contextmanager
+def naming(path: str | None) -> Iterator[None]:
+    """An OSError out of the block names `path` where it names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = error.filename or path
+        raise
 
-    def __init__(self, file: Any) -> None:
+
+class Digesting(io.RawIOBase):
+    """A binary file that counts and hashes what passes through it, in either direction.
+
+    Where writing fails, the OSError says that it was `path`.
+    """
+
+    def __init__(self, file: Any, path: str | None = None) -> None:
         self._file = file
+        self._path = path
         self._hash = hashlib.sha256()
         self.size = 0
+        self.head = b""
 
     def readable(self) -> bool:
         return True
@@ -88,11 +116,14 @@ class Digesting(io.RawIOBase):
         return data
 
     def write(self, data: Any) -> int:
-        self._file.write(data)
+        with naming(self._path):
+            self._file.write(data)
         self._count(data)
         return len(data)
 
     def _count(self, data: Any) -> None:
+        if len(self.head) < _HEAD:
+            self.head += bytes(data[: _HEAD - len(self.head)])
         self._hash.update(data)
         self.size += len(data)
 
@@ -189,13 +220,25 @@ class Source:
 
     def read(self, size: int = BLOCK) -> bytes:
         """Up to `size` bytes; none at the end of a file that is whole."""
+        begun = self._raw.size
         try:
             data = self._content.read(size)
             while not data and self._raw.read(BLOCK):  # padding behind the last member belongs to the digest
                 pass
         except _BROKEN as error:
-            raise ShardError(f"{self.path}: {describe(error)}, near byte {self._raw.size:,} of the file") from error
+            broken = self._mistaken() or f"{describe(error)}, near byte {self._raw.size:,} of the file"
+            raise ShardError(f"{self.path}: {broken}") from error
+        if not begun and (why := self._mistaken()):
+            raise ShardError(f"{self.path}: {why}")
         return data
+
+    def _mistaken(self) -> str | None:
+        """What the first bytes tell, where that is not what the name says."""
+        holds = next((kind for head, kind in _HEADS.items() if self._raw.head.startswith(head)), None)
+        named = _HOLDS.get(PurePath(self.path).suffix.lower())
+        if holds is None or holds == named:
+            return None
+        return f"holds {holds} by its first bytes, not what its name says, near byte 0 of the file; rename it, or convert it to JSON lines"
 
     @property
     def size(self) -> int:
@@ -213,10 +256,22 @@ class Source:
         self._file.close()
 
 
+# What codecs say, which may quote the bytes of a file, and what it means.
+_MEANS = (
+    ("not a gzipped file", "damaged, or not gzip: no stream begins"),
+    ("dictionary", "needs the zstd dictionary that it was made with; write it again without one"),
+    ("too much memory", "needs a zstd window of more than 128 MiB (zstd --long); write it again without --long"),
+    ("check", "damaged: its checksum does not match"),
+    ("unknown frame descriptor", "damaged, or not zstd: no frame begins"),
+    ("invalid data stream", "damaged, or not bzip2"),
+)
+
+
 def describe(error: BaseException) -> str:
     """An error of the operating system or a codec in words, without the path that the caller names anyway."""
     if isinstance(error, EOFError):
         return "truncated: the compressed stream stops in the middle"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror[0].lower() + error.strerror[1:]
-    return str(error) or type(error).__name__
+    said = str(error).lower()
+    return next((means for words, means in _MEANS if words in said), "damaged: it cannot be decompressed")

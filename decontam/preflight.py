@@ -9,43 +9,67 @@ from itertools import islice
 
 import orjson
 
-from decontam.errors import InputError
-from decontam.files import Source
+from decontam.errors import InputError, ShardError
+from decontam.files import BLOCK, Source
 from decontam.inputs import Shard
 from decontam.paths import EACH, all_texts
 from decontam.shards import Layout, Unreadable, lines_of
 from decontam.types import Record
 
-_RECORDS = 100
+_RECORDS = 100  # of each shard
+_SHARDS = 10  # that hold anything; one that is all wrong does not hold up the others
 _INDEX = re.compile(r"\[\d+\]")
 _BLOCK = 1 << 16
-_LONGEST = 8 << 20  # bytes of a record that is looked at
+_LONGEST = 4 << 20  # bytes of each shard
 
 
-def _first_lines(shard: Shard, count: int) -> list[bytes]:
-    with Source(shard.path) as source:
-        lines = (line for line in lines_of(source, _BLOCK, _LONGEST) if line and not line.isspace())
-        return list(islice(lines, count))
+class _Head:
+    """The first bytes of a shard, to be read in blocks."""
+
+    def __init__(self, source: Source) -> None:
+        self._source, self.left = source, _LONGEST
+
+    def read(self, size: int = BLOCK) -> bytes:
+        data = self._source.read(min(size, self.left)) if self.left else b""
+        self.left -= len(data)
+        return data
+
+
+def _first_lines(shard: Shard) -> list[bytes]:
+    try:
+        with Source(shard.path) as source:
+            head = _Head(source)
+            lines = list(islice(lines_of(head, _BLOCK), _RECORDS))
+    except ShardError:  # the run will name it, and finish the others
+        return []
+    return [line for line in (lines if head.left else lines[:-1]) if line and not line.isspace()]
 
 
 def check(shards: Iterable[Shard], layout: Layout) -> None:
-    """Raises InputError where none of the first records has a text: what was found instead, and what to do about it.
+    """Raises InputError where no record at the head of the first shards has a text: what was found instead, and what to do.
 
-    Raises ShardError where the first shards cannot be read.
+    Shards that are empty or cannot be read do not count here.
     """
     lines: list[bytes] = []
+    looked_at: list[str] = []
+    reasons: set[str] = set()
     for shard in shards:
-        lines += _first_lines(shard, _RECORDS - len(lines))
-        if len(lines) == _RECORDS:
+        if first := _first_lines(shard):
+            seen = [layout.read(line, "", 0) for line in first]
+            if any(isinstance(record, Record) for record in seen):
+                return
+            reasons |= {record.reason for record in seen if isinstance(record, Unreadable)}
+            lines += first
+            looked_at.append(shard.path)
+        if len(looked_at) == _SHARDS:
             break
-    seen = [layout.read(line, "", 0) for line in lines]
-    if not seen or any(isinstance(record, Record) for record in seen):
+    if not lines:
         return
-    reasons = Counter(record.reason for record in seen if isinstance(record, Unreadable))
+    where = looked_at[0] if len(looked_at) == 1 else f"{looked_at[0]} and {len(looked_at) - 1} more"
     many = f"any of {len(lines)} records" if len(lines) > 1 else "the only record"
-    if reasons.keys() <= {"malformed", "bad_utf8", "not_object"}:
-        raise InputError(_no_records(lines, many))
-    raise InputError(f"no {' or '.join(map(repr, layout.text_keys))} in {many}; {_likely(lines)}")
+    if reasons <= {"malformed", "bad_utf8", "not_object"}:
+        raise InputError(f"{where}: {_no_records(lines, many)}")
+    raise InputError(f"{where}: no {' or '.join(map(repr, layout.text_keys))} in {many}; {_likely(lines)}")
 
 
 def _no_records(lines: list[bytes], many: str) -> str:

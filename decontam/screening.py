@@ -19,9 +19,9 @@ from decontam import tables
 from decontam.chain import Chain, timed
 from decontam.config import Config
 from decontam.errors import ShardError
-from decontam.files import BLOCK, Digesting, Source, codec_of, describe
-from decontam.folders import Folder
-from decontam.inputs import Shard
+from decontam.files import BLOCK, Digesting, Source, codec_of
+from decontam.folders import Folder, unwritten
+from decontam.inputs import Shard, unchanged
 from decontam.shards import LineWriter, Oversized, Unreadable, layout_of, line_blocks, lines_of
 from decontam.tally import Tally
 from decontam.types import Action, Record, Verdict
@@ -175,12 +175,12 @@ class Screener:
             with Source(shard.path) as source:
                 outputs = self._screen(shard, source, tally, notify)
                 result = self._result(shard, source, tally, outputs)
+            result["seconds"] = {"total": perf_counter() - started, **self.seconds}
+            if self.folder is not None:
+                with self.folder.publishing(f"tallies/{shard.name}.json") as file:
+                    file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
         except OSError as error:
-            raise ShardError(f"{shard.path}: cannot write its output: {describe(error)}") from error
-        result["seconds"] = {"total": perf_counter() - started, **self.seconds}
-        if self.folder is not None:
-            with self.folder.publishing(f"tallies/{shard.name}.json") as file:
-                file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+            raise ShardError(f"{shard.path}: {unwritten(error)}") from error
         return result
 
     def _result(self, shard: Shard, source: Source, tally: Tally, outputs: dict[str, Any]) -> dict[str, Any]:
@@ -266,7 +266,7 @@ class Screener:
         row = offset = 0
         read, screen, name = self.layout.read, self.chain.screen, shard.name
         most = self.config.input.max_record_bytes
-        for lines in line_blocks(source, most=most):
+        for lines in unchanged(shard, line_blocks(source, most=most)):
             for line in lines:
                 size = line.size if isinstance(line, Oversized) else len(line)
                 if isinstance(line, Oversized) or size > most:

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 import orjson
 
 from decontam.config import Config
-from decontam.files import BLOCK, Source, compressing
+from decontam.files import BLOCK, Reader, compressing
 from decontam.jsontext import Literal, literals, spliced, value_of
 from decontam.paths import EACH, all_texts, leads_to, steps, texts, written
 from decontam.types import PROVENANCE, Field, Record, Redaction
@@ -44,7 +44,7 @@ class Oversized(NamedTuple):
     size: int
 
 
-def line_blocks(source: Source, block: int = BLOCK, most: int | None = None) -> Iterator[list[bytes | Oversized]]:
+def line_blocks(source: Reader, block: int = BLOCK, most: int | None = None) -> Iterator[list[bytes | Oversized]]:
     """The lines of a shard without their newlines, some at a time; a line of more than `most` bytes as Oversized.
 
     The last list holds one line: what stands behind the last newline, nothing as a rule.
@@ -60,7 +60,7 @@ def line_blocks(source: Source, block: int = BLOCK, most: int | None = None) -> 
     yield [line.end()]
 
 
-def lines_of(source: Source, block: int = BLOCK, most: int | None = None) -> Iterator[bytes]:
+def lines_of(source: Reader, block: int = BLOCK, most: int | None = None) -> Iterator[bytes]:
     """The lines of a shard one by one, but for those of more than `most` bytes."""
     for lines in line_blocks(source, block, most):
         yield from (line for line in lines if isinstance(line, bytes))
@@ -200,13 +200,18 @@ def layout_of(config: Config) -> Layout:
 def _lenient(line: bytes) -> Any:
     """For what only the standard library reads: a BOM, NaN, lone surrogates, integers beyond 64 bits."""
     try:
-        return json.loads(line.removeprefix(_BOM).decode())
+        return json.loads(line.removeprefix(_BOM).decode(), parse_int=_integer)
     except UnicodeDecodeError as error:
         return Unreadable("bad_utf8", f"byte {error.start:,} of the line is not UTF-8")
     except json.JSONDecodeError as error:
         return Unreadable("malformed", f"not JSON at character {error.pos:,} of the line: {error.msg}")
     except (RecursionError, ValueError) as error:
         return Unreadable("malformed", f"not JSON that can be read: {error}")
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses integers of more than 4300 digits; we do not calculate with them."""
+    return int(digits) if len(digits) < 4300 else float(digits)
 
 
 def _kind(value: Any) -> str:

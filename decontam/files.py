@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any, Protocol
 
 import fsspec
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from decontam.errors import ShardError
 
@@ -77,11 +77,11 @@ class Writer(Protocol):
 
 @contextmanager
 def naming(path: str | None) -> Iterator[None]:
-    """An OSError out of the block names `path` where it names none."""
+    """An OSError out of the block is about `path`, whatever it was called while it was written."""
     try:
         yield
     except OSError as error:
-        error.filename = error.filename or path
+        error.filename = path
         raise
 
 
@@ -199,7 +199,7 @@ class _Bzip2(io.RawIOBase):
                 return len(data)
 
 
-_BROKEN = (OSError, EOFError, ValueError, zstd.ZstdError)  # what the codecs raise for broken input
+_BROKEN: Any = (OSError, EOFError, ValueError, zstd.ZstdError, igzip_lib.IsalError)  # what the codecs raise for broken input
 
 
 class Source:

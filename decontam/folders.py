@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import fsspec
 
@@ -111,7 +111,7 @@ class Folder:
 
     def _settle(self, waiting: list[tuple[Path, str]]) -> None:
         """Publish files so that none is seen before it is on the disk, and no tally before what it tells of."""
-        with ThreadPoolExecutor(_SYNCS) as pool:
+        with naming(self.root), ThreadPoolExecutor(_SYNCS) as pool:
             list(pool.map(_sync, [temporary for temporary, _ in waiting]))
         tallies = [pair for pair in waiting if pair[1].startswith(_TALLIES)]
         others = [pair for pair in waiting if not pair[1].startswith(_TALLIES)]
@@ -138,11 +138,11 @@ class Folder:
         if private:
             _close_to_others(final.parent, Path(self.root))
         temporary = _beside(final)
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+        with naming(str(final)):
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
         try:
-            with os.fdopen(handle, "wb") as file:
-                digest = Digesting(file, str(final))
-                yield digest
+            with _closing(os.fdopen(handle, "wb"), final) as file:
+                yield Digesting(file, str(final))
                 with naming(str(final)):
                     file.flush()
                     if self._waiting is None:
@@ -189,18 +189,25 @@ def _beside(final: Path) -> Path:
     return final.with_name(f".{os.getpid()}-{next(_numbers)}{_PART}")
 
 
-def _rename(temporary: Path, final: Path) -> None:
+@contextmanager
+def _closing(file: IO[bytes], final: Path) -> Iterator[IO[bytes]]:
+    """Closing writes what is left, so it may fail as writing does."""
     try:
+        yield file
+    finally:
+        with naming(str(final)):
+            file.close()
+
+
+def _rename(temporary: Path, final: Path) -> None:
+    with naming(str(final)):
         temporary.replace(final)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(final)) from error
 
 
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
-        with naming(str(path)):
-            os.fsync(handle)
+        os.fsync(handle)
     finally:
         os.close(handle)
 

@@ -188,6 +188,7 @@ def _codecs() -> list[Kind]:
             _fails(f"{kind} with a second stream that is damaged", name, part + _flipped(data, 0.5), r"near byte [\d,]+ of"),
             _fails(f"{kind} with a damaged head", name, _flipped(data, 0), r"near byte [\d,]+ of"),
             _fails(f"{kind} damaged in the middle", name, _flipped(data, 0.5), r"near byte [\d,]+ of"),
+            _fails(f"{kind} with noise in its middle", name, data[:9000] + _NOISE[:500] + data[9500:], r"near byte [\d,]+ of"),
             _fails(f"{kind} damaged in its checksum", name, data[:-6] + bytes(b ^ 1 for b in data[-6:]), r"near byte [\d,]+ of"),
             _fails(f"{kind} with words behind it", name, part + b"and some words that are no stream", r"near byte [\d,]+ of"),
             _fails(f"plain text named {codec}", name, TEXT, r"near byte [\d,]+ of"),

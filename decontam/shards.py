@@ -199,12 +199,15 @@ def layout_of(config: Config) -> Layout:
 
 def _lenient(line: bytes) -> Any:
     """For what only the standard library reads: a BOM, NaN, lone surrogates, integers beyond 64 bits."""
+    bare = line.removeprefix(_BOM)
+    skipped = len(line) - len(bare)
     try:
-        return json.loads(line.removeprefix(_BOM).decode(), parse_int=_integer)
+        return json.loads(bare.decode(), parse_int=_integer)
     except UnicodeDecodeError as error:
-        return Unreadable("bad_utf8", f"byte {error.start:,} of the line is not UTF-8")
+        return Unreadable("bad_utf8", f"byte {skipped + error.start:,} of the line is not UTF-8")
     except json.JSONDecodeError as error:
-        return Unreadable("malformed", f"not JSON at character {error.pos:,} of the line: {error.msg}")
+        at = skipped + len(error.doc[: error.pos].encode())
+        return Unreadable("malformed", f"not JSON at byte {at:,} of the line: {error.msg}")
     except (RecursionError, ValueError) as error:
         return Unreadable("malformed", f"not JSON that can be read: {error}")
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,8 @@ import orjson
 import pytest
 
 from decontam.cli import main
+from decontam.config import Config
+from decontam.shards import Unreadable, layout_of
 
 from .conftest import shard
 from .test_nothing_lost import accounted_for
@@ -82,13 +85,13 @@ def looked_at(kind: Kind, out: Path, code: int, said: str, calm: dict[str, bytes
     if kind.code == 2:
         return Seen(0, 0, lost, (*complaints, *(["wrote something"] if out.exists() else [])), said)
     if kind.content is None:
-        published = [str(path.relative_to(out)) for path in out.rglob("*") if path.is_file() and kind.file in path.name]
+        names = [str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()]
+        published = [name for name in names if f"/{kind.file}" in name]
         complaints += [f"published {name}" for name in published]
         return Seen(0, 0, lost, tuple(complaints), said)
     given = kind.content.split(b"\n")
     found, _ = accounted_for(out, kind.file, given)
-    pairs = list(zip(given, found))
-    missing = sum(line != back for line, back in pairs if line.strip())
+    missing = sum(line != back for line, back in zip(given, found, strict=False) if line.strip())
     log = out / f"errors/{kind.file}.jsonl"
     errors = [orjson.loads(line) for line in log.read_bytes().splitlines()] if log.exists() else []
     rows = tuple((error["reason"], error["row"]) for error in errors)
@@ -118,6 +121,62 @@ def test_a_broken_file_is_named_and_costs_its_neighbours_nothing(kind: Kind, cal
     assert "Traceback" not in seen.said
 
 
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b'{"text": "a",}', "not JSON at byte 13 of the line"),
+        ('{"text": "我们",}'.encode(), "not JSON at byte 18 of the line"),
+        (b'\xef\xbb\xbf{"text": "a",}', "not JSON at byte 16 of the line"),
+        (b'{"text": "a"}{}', "not JSON at byte 13 of the line"),
+        (b'{"text": "\xe6\x88\x91\xff"}', "byte 13 of the line is not UTF-8"),
+        (b'\xef\xbb\xbf{"text": "\xff"}', "byte 13 of the line is not UTF-8"),
+        (b"", "not JSON at byte 0 of the line"),
+    ],
+)
+def test_an_error_names_the_byte_of_its_line(line: bytes, says: str, config: Config) -> None:
+    found = layout_of(config).read(line, "a.jsonl", 0)
+
+    assert isinstance(found, Unreadable)
+    assert says in found.message
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_all_of_them_at_once(workers: int, calm: dict[str, bytes], tmp_path: Path) -> None:
+    """Every kind that a run takes, each in a folder of its own, in one run."""
+    taken = [kind for kind in KINDS if kind.code != 2]
+    folder = laid_out(tmp_path)
+    for number, kind in enumerate(taken):
+        (folder / f"in/{number}").mkdir()
+        kind.build(folder / f"in/{number}")
+    code, said = screened(folder, "--workers", workers, "--log-format", "json")
+    problems = orjson.loads(said.splitlines()[-1])["problems"]
+
+    assert 1 == code
+    assert {f"{number}/{kind.file}" for number, kind in enumerate(taken) if kind.code == 1} == problems.keys()
+    assert calm == of_neighbours(folder / "out")
+    for number, kind in enumerate(taken):
+        here = kind._replace(file=f"{number}/{kind.file}", says="", code=1)
+        assert (0, 0, 0, ()) == looked_at(here, folder / "out", code, said, calm)[:4], kind.name
+
+
+def test_a_thousand_tiny_shards(screen_files: Callable, tmp_path: Path) -> None:
+    """Published in groups: all of them are there, the books balance, and broken ones among them cost nobody else anything."""
+    for number in range(1000):
+        path = shard(tmp_path / f"in/{number:04}.jsonl", [HUMAN if number % 3 else MAIL])
+        if number % 100 == 50:
+            path.rename(path.with_suffix(".jsonl.gz"))
+    report = screen_files(tmp_path / "in", workers=2)
+    kept = {path.name: path for path in (tmp_path / "out/kept").iterdir()}
+    tallies = {path.name.removesuffix(".json") for path in (tmp_path / "out/tallies").iterdir()}
+
+    assert {f"{number:04}.jsonl.gz" for number in range(50, 1000, 100)} == report["problems"].keys()
+    assert {f"{number:04}.jsonl" for number in range(1000) if number % 100 != 50} == kept.keys() == tallies
+    assert 990 == report["tally"]["records"] == report["shards"]["done"]
+    assert {False} == {(tmp_path / "in" / name).read_bytes() == path.read_bytes() for name, path in kept.items() if not int(name[:4]) % 3}
+    assert {True} == {(tmp_path / "in" / name).read_bytes() == path.read_bytes() for name, path in kept.items() if int(name[:4]) % 3}
+    assert not list((tmp_path / "out").rglob("*decontam-part*"))
+
+
 def report() -> None:
     with tempfile.TemporaryDirectory() as top:
         first = laid_out(Path(top, "calm"))
@@ -127,7 +186,7 @@ def report() -> None:
             folder = laid_out(Path(top, str(number)), kind)
             code, said = screened(folder)
             seen = looked_at(kind, folder / "out", code, said, calm)
-            totals = [total + more for total, more in zip(totals, (*seen[:3], len(seen.complaints)))]
+            totals = [total + more for total, more in zip(totals, (*seen[:3], len(seen.complaints)), strict=True)]
             told = next((line for line in said.splitlines() if re.search(kind.says, line)), "") if kind.says else ""
             print(f"{kind.name:44} exit {code}  errors {len(kind.errors or ()):3}  {told.replace(str(folder) + '/', '')[:170]}")
             for complaint in seen.complaints:

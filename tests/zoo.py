@@ -39,8 +39,8 @@ TOO_MANY = r"of [\d,]+ records could not be read .*see errors/"
 class Kind(NamedTuple):
     """`data` is what is on the disk, or what makes it; `content` what it holds, None where it cannot be read to its end.
 
-    `errors` are (reason, row) of the lines that must be in errors, None for whatever they are; `says` is a pattern that the output of the run must hold;
-    `code` 0: all is well, 1: the shard is named as failed, 2: refused before anything was written.
+    `errors` are (reason, row) of the lines that must be in errors, None for whatever they are; `says` is a pattern that the
+    output of the run must hold; `code` 0: all is well, 1: the shard is named as failed, 2: refused before anything was written.
     """
 
     name: str
@@ -202,6 +202,10 @@ def _codecs() -> list[Kind]:
                 (("too_large", 40),),
             ),
         ]
+        mixed = b"\n".join([*GOOD, b"{", *GOOD[:30], b"\xff", *GOOD[:30], b"[]"])
+        streams = [mixed[at : at + 701] for at in range(0, len(mixed), 701)]
+        errors = ("malformed", 40), ("bad_utf8", 71), ("not_object", 102)
+        kinds.append(Kind(f"{kind} with errors in many streams", name, b"".join(map(COMPRESS[codec], streams)), mixed, errors))
         wrong = next(other for other in whole if other != codec)
         kinds.append(_fails(f"{wrong[1:]} named {codec}", name, parts[wrong], r"near byte [\d,]+ of"))
         kinds.append(_fails(f"{kind} named as if it were plain", "odd.jsonl", part, "holds .*near byte 0"))
@@ -213,6 +217,9 @@ _NOISE = _RANDOM.randbytes(100_000)
 _UTF16 = TEXT.decode().encode("utf-16-be")
 _LATIN = [b'{"text": "caf\xe9 number %d"}' % n if n % 20 == 3 else line for n, line in enumerate(GOOD)]
 _PRETTY = json.dumps([{"id": n, "text": "Plain words."} for n in range(3)], indent=2).encode()
+_ARRAY = b"[\n" + b",\n".join(GOOD) + b"\n]\n"
+_ARRAY_ERRORS = tuple(("malformed", row) for row in range(42) if row != 40)
+_LARGEST = b'{"text": "' + b"x" * (LONGEST - 12) + b'"}'
 _ENDLESS = b'{"text": "' + b"x" * LONGEST + b'"}'
 
 FILES = [
@@ -231,7 +238,7 @@ FILES = [
     Kind("UTF-16 without a byte order mark", "odd.jsonl", _UTF16, _UTF16, None, TOO_MANY, 1),
     Kind("Latin-1", "odd.jsonl", b"\n".join(_LATIN), b"\n".join(_LATIN), (("bad_utf8", 3), ("bad_utf8", 23)), ),
     _all_wrong("one JSON array", b"[" + b", ".join(GOOD) + b"]", "not_object"),
-    Kind("one JSON array over many lines", "odd.jsonl", b"[\n" + b",\n".join(GOOD) + b"\n]\n", b"[\n" + b",\n".join(GOOD) + b"\n]\n", tuple(("malformed", row) for row in range(42) if row != 40), TOO_MANY, 1),
+    Kind("one JSON array over many lines", "odd.jsonl", _ARRAY, _ARRAY, _ARRAY_ERRORS, TOO_MANY, 1),
     _all_wrong("pretty-printed JSON", _PRETTY, "malformed"),
     _all_wrong("CSV", b"id,text\n" + b"".join(b'%d,"Plain words, ""quoted"""\n' % n for n in range(50)), "malformed"),
     _all_wrong("JSON strings", b'"Plain words."\n' * 10, "not_object"),
@@ -242,12 +249,12 @@ FILES = [
     Kind("random bytes", "odd.jsonl", _NOISE, _NOISE, None, TOO_MANY, 1),
     Kind("a line that is too large", "odd.jsonl", TEXT + _ENDLESS + b"\n" + TEXT, TEXT + _ENDLESS + b"\n" + TEXT, (("too_large", 40),)),
     Kind("a line that is too large, alone", "odd.jsonl", _ENDLESS * 30, _ENDLESS * 30, (("too_large", 0),), TOO_MANY, 1),
-    _reads("a line that is as large as it may be", "odd.jsonl", b'{"text": "' + b"x" * (LONGEST - 12) + b'"}', b'{"text": "' + b"x" * (LONGEST - 12) + b'"}'),
+    _reads("a line that is as large as it may be", "odd.jsonl", _LARGEST, _LARGEST),
     _reads("gzip with every optional header", "odd.jsonl.gz", _gzip_headers(TEXT), TEXT),
     _reads("gzip with zeros behind it", "odd.jsonl.gz", gzip.compress(TEXT) + bytes(512), TEXT),
-    _reads("zstd with skippable frames", "odd.jsonl.zst", _skippable(b"note") + zstd.compress(TEXT) + _skippable(b"") + zstd.compress(TEXT), TEXT * 2),
+    _reads("zstd with skippable frames", "odd.jsonl.zst", (_skippable(b"note") + zstd.compress(TEXT) + _skippable(b"")) * 2, TEXT * 2),
     _reads("zstd of a skippable frame only", "odd.jsonl.zst", _skippable(b"note"), b""),
-    _fails("zstd with a skippable frame that is cut", "odd.jsonl.zst", zstd.compress(TEXT) + _skippable(b"note" * 9)[:-5], r"truncated.*near byte"),
+    _fails("zstd with a skippable frame, cut", "odd.jsonl.zst", zstd.compress(TEXT) + _skippable(b"note")[:-2], "truncated.*near byte"),
     _fails("zstd that needs a dictionary", "odd.jsonl.zst", _with_dictionary(), "needs the zstd dictionary.*near byte"),
     _fails("zstd with a window of 2 GiB", "odd.jsonl.zst", _long_window(), "window.*near byte"),
     _fails("zstd with zeros behind it", "odd.jsonl.zst", zstd.compress(TEXT) + bytes(512), "near byte"),
@@ -261,12 +268,13 @@ FILES = [
     _fails("a link to itself", "odd.jsonl", _loop, "symbolic links"),
     Kind("a hidden file", ".odd.jsonl", TEXT, b"", says="skipped .*: hidden"),
     Kind("a file that is no shard", "odd.txt", TEXT, b"", says="skipped .*odd.txt: not .jsonl"),
-    Kind("a name that is not UTF-8", os.fsdecode(b"caf\xe9.jsonl"), TEXT, None, says=r"caf\\xe9\.jsonl: its name is not UTF-8; rename it", code=2),
+    Kind("a name that is not UTF-8", os.fsdecode(b"caf\xe9.jsonl"), TEXT, None, (), r"caf\\xe9\.jsonl: its name is not UTF-8; rename", 2),
     _fails("a name of 255 bytes", "n" * 249 + ".jsonl", TEXT, "too long for this disk"),
 ]  # fmt: skip
 
-NAMES = ["two words.jsonl", "我们é.jsonl", "new\nline.jsonl", "\x1b[31mred.jsonl", "-out.jsonl", "per%20cent.jsonl", "it's \"quoted\" $HOME `x`.jsonl",
-         "[a]*?.jsonl", "a\\b.jsonl", "a.jsonl.row3.jsonl", "UPPER.JSONL", "n" * 225 + ".jsonl", "我" * 74 + ".jsonl", "#.jsonl", "a..jsonl"]  # fmt: skip
+_PLAIN_NAMES = r"two words|我们é|-out|per%20cent|it's 'so' $HOME `x`|[a]*?|a\b|a.jsonl.row3|#|a."
+NAMES = [*(f"{name}.jsonl" for name in _PLAIN_NAMES.split("|")), "new\nline.jsonl", "\x1b[31mred.jsonl", "UPPER.JSONL"]
+NAMES += ["n" * 225 + ".jsonl", "我" * 74 + ".jsonl"]
 
 RECORDS = [
     _record(name, line, reason)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 import shutil
@@ -157,6 +158,17 @@ def test_all_of_them_at_once(workers: int, calm: dict[str, bytes], tmp_path: Pat
     for number, kind in enumerate(taken):
         here = kind._replace(file=f"{number}/{kind.file}", says="", code=1)
         assert (0, 0, 0, ()) == looked_at(here, folder / "out", code, said, calm)[:4], kind.name
+
+
+@pytest.mark.parametrize("content", [b"no gzip at all", gzip.compress(b"id,text\n" * 500)], ids=["unreadable", "no record"])
+def test_a_bad_first_shard_does_not_hold_up_the_others(content: bytes, screen_files: Callable, tmp_path: Path) -> None:
+    """Pre-flight looks at the first shards; one that is all wrong is no reason to refuse the run."""
+    shard(tmp_path / "in/b.jsonl", [HUMAN, MAIL])
+    (tmp_path / "in/a.jsonl.gz").write_bytes(content)
+    report = screen_files(tmp_path / "in")
+
+    assert {"a.jsonl.gz"} == report["problems"].keys()
+    assert (tmp_path / "out/kept/b.jsonl").exists()
 
 
 def test_a_thousand_tiny_shards(screen_files: Callable, tmp_path: Path) -> None:

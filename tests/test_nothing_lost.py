@@ -128,7 +128,7 @@ def told(counts: Counter[str]) -> str:
 
 
 def test_every_line_is_somewhere_whole_and_once() -> None:
-    """DECONTAM_FUZZ=2200 tries more than ten thousand records."""
+    """DECONTAM_FUZZ=2000 tries more than ten thousand records."""
     counts: Counter[str] = Counter()
 
     @settings(max_examples=FUZZ)

@@ -38,6 +38,16 @@ class BooksError(DecontamError):
     """Records read and records accounted for differ."""
 
 
+def printable(text: str, keep: str = "") -> str:
+    """A name or a message fit for a terminal and a log: control characters, and bytes that are no UTF-8, as escapes.
+
+    >>> printable("a\\nb\\x1b[31m.jsonl"), printable("caf\\udce9"), printable("我\\n", keep="\\n")
+    ('a\\\\x0ab\\\\x1b[31m.jsonl', 'caf\\\\xe9', '我\\n')
+    """
+    text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() or c in keep else f"\\x{ord(c):02x}" for c in text)
+
+
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """A hint to append to a message, or nothing.
 

@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any, Protocol
 
 import fsspec
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from decontam.errors import DecontamError, InputError, ShardError
 
@@ -29,6 +29,14 @@ else:
 BLOCK = 1 << 20
 CODECS = (".gz", ".zst", ".bz2")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}  # what brings the client of an object store
+_HEAD = 4  # bytes that tell what a file is
+_HEADS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"PK\x03\x04": "a zip archive",
+}
+_HOLDS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2"}
 _GZIP_LEVEL = 1  # of isa-l's 0 to 3: 366 MB/s against 32 for zlib's level 6
 
 
@@ -65,13 +73,28 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-class Digesting(io.RawIOBase):
-    """A binary file that counts and hashes what passes through it, in either direction."""
+@contextmanager
+def naming(path: str | None) -> Iterator[None]:
+    """An OSError out of the block is about `path`, whatever it was called while it was written."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
+        raise
 
-    def __init__(self, file: Any) -> None:
+
+class Digesting(io.RawIOBase):
+    """A binary file that counts and hashes what passes through it, in either direction.
+
+    Where writing fails, the OSError says that it was `path`.
+    """
+
+    def __init__(self, file: Any, path: str | None = None) -> None:
         self._file = file
+        self._path = path
         self._hash = hashlib.sha256()
         self.size = 0
+        self.head = b""
 
     def readable(self) -> bool:
         return True
@@ -91,11 +114,14 @@ class Digesting(io.RawIOBase):
         return data
 
     def write(self, data: Any) -> int:
-        self._file.write(data)
+        with naming(self._path):
+            self._file.write(data)
         self._count(data)
         return len(data)
 
     def _count(self, data: Any) -> None:
+        if len(self.head) < _HEAD:
+            self.head += bytes(data[: _HEAD - len(self.head)])
         self._hash.update(data)
         self.size += len(data)
 
@@ -226,7 +252,19 @@ class _Bzip2(io.RawIOBase):
                 return len(data)
 
 
-_BROKEN = (OSError, EOFError, ValueError, zstd.ZstdError)  # what the codecs raise for broken input
+_BROKEN: Any = (OSError, EOFError, ValueError, zstd.ZstdError, igzip_lib.IsalError)  # what the codecs raise for broken input
+
+
+class Head:
+    """The first `most` bytes of what is read."""
+
+    def __init__(self, reader: Reader, most: int) -> None:
+        self._reader, self._left = reader, most
+
+    def read(self, size: int = BLOCK, /) -> bytes:
+        data = self._reader.read(min(size, self._left)) if self._left else b""
+        self._left -= len(data)
+        return data
 
 
 class Source:
@@ -252,8 +290,17 @@ class Source:
             while not data and self._raw.read(BLOCK):  # padding behind the last member belongs to the digest
                 pass
         except _BROKEN as error:
-            raise ShardError(f"{self.path}: {describe(error)}, near byte {self._raw.size:,} of the file") from error
+            why = self._mistaken() or f"{describe(error)}, near byte {self._raw.size:,} of the file"
+            raise ShardError(f"{self.path}: {why}") from error
         return data
+
+    def _mistaken(self) -> str | None:
+        """What the first bytes of a file that cannot be read tell, where that is not what its name says."""
+        holds = next((kind for head, kind in _HEADS.items() if self._raw.head.startswith(head)), None)
+        named = _HOLDS.get(PurePath(self.path).suffix.lower())
+        if holds is None or holds == named:
+            return None
+        return f"holds {holds} by its first bytes, not what its name says, near byte 0 of the file; rename it, or convert it to JSON lines"
 
     @property
     def size(self) -> int:
@@ -271,6 +318,17 @@ class Source:
         self._file.close()
 
 
+# What codecs say, which may quote the bytes of a file, and what it means.
+_MEANS = (
+    ("not a gzipped file", "damaged, or not gzip: no stream begins"),
+    ("dictionary", "needs the zstd dictionary that it was made with; write it again without one"),
+    ("too much memory", "needs a zstd window of more than 128 MiB (zstd --long); write it again without --long"),
+    ("check", "damaged: its checksum does not match"),
+    ("unknown frame descriptor", "damaged, or not zstd: no frame begins"),
+    ("invalid data stream", "damaged, or not bzip2"),
+)
+
+
 def describe(error: BaseException) -> str:
     """An error of the operating system or a codec in words, without the path that the caller names anyway."""
     if isinstance(error, EOFError):
@@ -279,4 +337,8 @@ def describe(error: BaseException) -> str:
         return error.strerror[0].lower() + error.strerror[1:]
     if isinstance(error, PermissionError):
         return f"access denied ({error}); check the credentials and what they allow"
-    return str(error) or type(error).__name__
+    said = str(error).lower()
+    means = next((means for words, means in _MEANS if words in said), None)
+    if means is None and isinstance(error, OSError):
+        return str(error) or type(error).__name__
+    return means or "damaged: it cannot be decompressed"

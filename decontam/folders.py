@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from decontam.config import Config
 from decontam.files import BLOCK, Digesting, open_bytes
@@ -85,6 +85,17 @@ class Folder:
         """Try the places elsewhere; home is tried by the first file of a run. Raises InputError where one fails."""
         for below, place in self._elsewhere.items():
             place.prove_writable(f"--{below}")
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is published in the block appears at its end, tallies last, or not at all where the block fails.
+
+        Raises OSError at the end where a disk fails.
+        """
+        with self._home.together(), ExitStack() as others:  # tallies are at home, so what lies elsewhere is published first
+            for place in self._elsewhere.values():
+                others.enter_context(place.together())
+            yield
 
     def publishing(self, name: str, private: bool = False) -> AbstractContextManager[Digesting]:
         """A file that exists under its name only once the block has ended without an error.

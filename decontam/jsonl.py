@@ -12,7 +12,7 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
-from decontam.files import BLOCK, Source, codec_of, compressing
+from decontam.files import BLOCK, Reader, Source, codec_of, compressing
 from decontam.layout import Layout, Place, Unreadable
 from decontam.types import Record, Redaction
 
@@ -24,7 +24,7 @@ class Oversized(NamedTuple):
     size: int
 
 
-def line_blocks(source: Source, block: int = BLOCK, most: int | None = None) -> Iterator[list[bytes | Oversized]]:
+def line_blocks(source: Reader, block: int = BLOCK, most: int | None = None) -> Iterator[list[bytes | Oversized]]:
     """The lines of a shard without their newlines, some at a time; a line of more than `most` bytes as Oversized.
 
     The last list holds one line: what stands behind the last newline, nothing as a rule.
@@ -40,7 +40,7 @@ def line_blocks(source: Source, block: int = BLOCK, most: int | None = None) -> 
     yield [line.end()]
 
 
-def lines_of(source: Source, block: int = BLOCK, most: int | None = None) -> Iterator[bytes]:
+def lines_of(source: Reader, block: int = BLOCK, most: int | None = None) -> Iterator[bytes]:
     """The lines of a shard one by one, but for those of more than `most` bytes."""
     for lines in line_blocks(source, block, most):
         yield from (line for line in lines if isinstance(line, bytes))
@@ -80,13 +80,13 @@ class Lines:
     lazy = False
     reencoded: tuple[str, ...] = ()
 
-    def __init__(self, source: Source, layout: Layout, name: str, most: int) -> None:
-        self._source, self._layout, self._name, self._most = source, layout, name, most
+    def __init__(self, reader: Reader, layout: Layout, name: str, most: int, source: Source) -> None:
+        self._reader, self._layout, self._name, self._most, self._source = reader, layout, name, most, source
 
     def places(self, wanted: Callable[[int], bool]) -> Iterator[Place]:
         """Every line, from the first on."""
         row = offset = 0
-        for lines in line_blocks(self._source, most=self._most):
+        for lines in line_blocks(self._reader, most=self._most):
             for line in lines:
                 if isinstance(line, Oversized):
                     size = line.size

@@ -167,14 +167,22 @@ def layout_of(config: Config) -> Layout:
 
 def _lenient(line: bytes) -> Any:
     """For what only the standard library reads: a BOM, NaN, lone surrogates, integers beyond 64 bits."""
+    bare = line.removeprefix(_BOM)
+    skipped = len(line) - len(bare)
     try:
-        return json.loads(line.removeprefix(_BOM).decode())
+        return json.loads(bare.decode(), parse_int=_integer)
     except UnicodeDecodeError as error:
-        return Unreadable("bad_utf8", f"byte {error.start:,} of the line is not UTF-8")
+        return Unreadable("bad_utf8", f"byte {skipped + error.start:,} of the line is not UTF-8")
     except json.JSONDecodeError as error:
-        return Unreadable("malformed", f"not JSON at character {error.pos:,} of the line: {error.msg}")
+        at = skipped + len(error.doc[: error.pos].encode())
+        return Unreadable("malformed", f"not JSON at byte {at:,} of the line: {error.msg}")
     except (RecursionError, ValueError) as error:
         return Unreadable("malformed", f"not JSON that can be read: {error}")
+
+
+def _integer(digits: str) -> int | float:
+    """Python refuses integers of more than 4300 digits; we do not calculate with them."""
+    return int(digits) if len(digits) < 4300 else float(digits)
 
 
 def _kind(value: Any) -> str:

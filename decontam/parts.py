@@ -13,7 +13,7 @@ import orjson
 
 from decontam import tables
 from decontam.folders import Folder
-from decontam.inputs import Shard
+from decontam.inputs import Shard, unchanged
 from decontam.outputs import Kept, Outputs, part_names
 from decontam.shards import Content
 from decontam.tally import Tally
@@ -66,7 +66,7 @@ def replay(folder: Folder, shard: Shard, numbers: Sequence[int], content: Conten
     """Tell `kept` what becomes of each record; the shard is read again only where that is needed."""
     changes = _changes(folder, shard, numbers)
     change = next(changes, None)
-    for place in content.places(lambda position: True) if kept.wants(bool(change)) else ():
+    for place in unchanged(shard, content.places(lambda position: True)) if kept.wants(bool(change)) else ():
         if change is not None and change["row"] == place.row:
             held = change["record"]
             kept.change(place.row, change["outcome"], None if held is None else content.restored(held, place))

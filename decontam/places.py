@@ -5,19 +5,27 @@ On disks a temporary name, fsync, rename; in object stores the completed upload 
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from decontam.errors import InputError
-from decontam.files import BLOCK, Digesting, Far, describe, is_remote, open_bytes, plain_errors, store_of
+from decontam.files import BLOCK, Digesting, Far, describe, is_remote, naming, open_bytes, plain_errors, store_of
 
 _PART = ".decontam-part"
-_TEMPORARY = re.compile(rf"\.(.+)\.\d+{re.escape(_PART)}")
+_TEMPORARY = re.compile(rf"\.(.+)\.\d+-\d+{re.escape(_PART)}")
+_LONGEST = 255  # bytes that disks let a name have
+_TALLIES = "tallies/"  # what commits a shard
+_SYNCS = 16  # files that wait for the disk at once
+_numbers = count()
 
 
 class Place:
@@ -29,6 +37,7 @@ class Place:
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/") or "/"
         self.remote = is_remote(root)
+        self._waiting: list[tuple[Path, str]] | None = None
         self._fs: Any = None
         self._base = self.root
         if self.remote:
@@ -133,6 +142,50 @@ class Place:
             self.remove(probe)
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is published in the block appears at its end, tallies last, or not at all where the block fails.
+
+        So a shard appears whole, and many small files wait for the disk at once rather than one after the other. A block
+        within a block fails alone. Object stores publish each file at once. Raises OSError at the end where the disk fails.
+        """
+        outer, self._waiting = self._waiting, None if self.remote else []
+        mine = [] if self._waiting is None else self._waiting
+        try:
+            yield
+            if outer is None:
+                self._settle(mine)
+            else:
+                outer += mine
+        except BaseException:
+            for temporary, _ in mine:
+                temporary.unlink(missing_ok=True)
+            raise
+        finally:
+            self._waiting = outer
+
+    def _publish(self, temporary: Path, name: str) -> None:
+        if self._waiting is None:
+            _rename(temporary, Path(self.root, name))
+            return
+        with suppress(FileNotFoundError):  # a name that cannot be should fail here, not when others are published with it
+            Path(self.root, name).lstat()
+        self._waiting.append((temporary, name))
+
+    def _settle(self, waiting: list[tuple[Path, str]]) -> None:
+        """Publish files so that none is seen before it is on the disk, and no tally before what it tells of."""
+        with naming(self.root), ThreadPoolExecutor(_SYNCS) as pool:
+            list(pool.map(_sync, [temporary for temporary, _ in waiting]))
+        tallies = [pair for pair in waiting if pair[1].startswith(_TALLIES)]
+        others = [pair for pair in waiting if not pair[1].startswith(_TALLIES)]
+        for temporary, name in others:
+            _rename(temporary, Path(self.root, name))
+        if os.name == "posix":  # elsewhere folders cannot be opened
+            for folder in {Path(self.root, name).parent for _, name in others}:
+                _sync(folder)
+        for temporary, name in tallies:
+            _rename(temporary, Path(self.root, name))
+
+    @contextmanager
     def publishing(self, name: str, private: bool = False) -> Iterator[Digesting]:
         """A file that exists under its name only once the block has ended without an error.
 
@@ -147,15 +200,17 @@ class Place:
             Path(self.root).mkdir(parents=True, exist_ok=True)
             _make_closed(final.parent)
         final.parent.mkdir(parents=True, exist_ok=True)
-        temporary = final.with_name(f".{final.name}.{os.getpid()}{_PART}")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
+        temporary = _beside(final)
+        with naming(str(final)):
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if private else 0o666)
         try:
-            with os.fdopen(handle, "wb") as file:
-                digest = Digesting(file)
-                yield digest
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(final)
+            with _closing(os.fdopen(handle, "wb"), final) as file:
+                yield Digesting(file, str(final))
+                with naming(str(final)):
+                    file.flush()
+                    if self._waiting is None:
+                        os.fsync(file.fileno())
+            self._publish(temporary, name)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -186,10 +241,10 @@ class Place:
         if not self.remote and not is_remote(source):
             final = Path(self.root, name)
             final.parent.mkdir(parents=True, exist_ok=True)
-            temporary = final.with_name(f".{final.name}.{os.getpid()}{_PART}")
+            temporary = _beside(final)
             with suppress(OSError):
                 os.link(os.path.realpath(source), temporary)
-                temporary.replace(final)
+                self._publish(temporary, name)
                 return "linked"
             temporary.unlink(missing_ok=True)
         with open_bytes(source) as file, self.publishing(name) as out:
@@ -202,3 +257,43 @@ def _make_closed(folder: Path) -> None:
     """Make a folder, and those above it that are missing, for their owner alone; those that are there stay as they are."""
     for missing in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
         missing.mkdir(mode=0o700, exist_ok=True)
+
+
+def _beside(final: Path) -> Path:
+    """A name for a file that is being written: the final one is read in it, unless that is about as long as names can be."""
+    behind = f".{os.getpid()}-{next(_numbers)}{_PART}"
+    whole = f".{final.name}{behind}"
+    return final.with_name(whole if len(os.fsencode(whole)) <= _LONGEST else behind)
+
+
+@contextmanager
+def _closing(file: IO[bytes], final: Path) -> Iterator[IO[bytes]]:
+    """Closing writes what is left, so it may fail as writing does."""
+    try:
+        yield file
+    finally:
+        with naming(str(final)):
+            file.close()
+
+
+def _rename(temporary: Path, final: Path) -> None:
+    with naming(str(final)):
+        temporary.replace(final)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def unwritten(error: OSError) -> str:
+    """Why an output could not be written, and what to do. What names no file is the spilling of a line too long for memory."""
+    if error.errno == errno.ENAMETOOLONG:
+        return f"cannot write {error.filename}: its name is too long for this disk; give the shard a shorter one"
+    if error.errno is None:  # an object store says in its own words what it wants
+        return f"cannot write its output: {describe(error)}"
+    where = error.filename or f"to the temporary folder {tempfile.gettempdir()} (TMPDIR sets another)"
+    return f"cannot write {where}: {describe(error)}; make room or give access, and run the same command again"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 from decontam.errors import InputError, ShardError
@@ -15,9 +16,10 @@ from decontam.paths import EACH, all_texts
 from decontam.shards import opened
 from decontam.types import Record
 
-_RECORDS = 100
+_RECORDS = 100  # of each shard
+_SHARDS = 10  # that hold anything; one that is all wrong does not hold up the others
 _INDEX = re.compile(r"\[\d+\]")
-_LONGEST = 8 << 20  # bytes of a record that is looked at
+_HEAD = 4 << 20  # bytes of each shard
 
 
 class _Seen(NamedTuple):
@@ -26,34 +28,41 @@ class _Seen(NamedTuple):
     array: bool
 
 
-def _first(shard: Shard, layout: Layout, count: int) -> list[_Seen]:
+def _first(shard: Shard, layout: Layout) -> list[_Seen]:
     seen: list[_Seen] = []
-    with opened(shard.path, layout, shard.name, _LONGEST) as content:
-        for place in content.places(lambda position: True):
-            if len(seen) == count:
-                break
+    # One that cannot be read is named by the run, which finishes the others.
+    with suppress(ShardError), opened(shard.path, layout, shard.name, _HEAD, _HEAD) as content:
+        for place in islice(content.places(lambda position: True), _RECORDS):
             record = content.read(place)
-            if record is not None and not (isinstance(record, Unreadable) and record.reason == "too_large"):
+            if record is not None and place.position + place.size < _HEAD:  # the last line may have been cut there
                 array = isinstance(place.raw, bytes) and place.raw.lstrip()[:1] == b"["
                 seen.append(_Seen(record, content.value(place), array))
     return seen
 
 
 def check(shards: Iterable[Shard], layout: Layout) -> None:
-    """Raises InputError where none of the first records has a text: what was found instead, and what to do about it."""
+    """Raises InputError where no record at the head of the first shards has a text: what was found instead, and what to do.
+
+    Shards that are empty or cannot be read do not count here.
+    """
     seen: list[_Seen] = []
+    looked_at: list[str] = []
     for shard in shards:
-        with suppress(ShardError):  # it is named, with all others that cannot be read, by the run
-            seen += _first(shard, layout, _RECORDS - len(seen))
-        if len(seen) == _RECORDS:
+        if first := _first(shard, layout):
+            if any(isinstance(each.record, Record) for each in first):
+                return
+            seen += first
+            looked_at.append(shard.path)
+        if len(looked_at) == _SHARDS:
             break
-    if not seen or any(isinstance(each.record, Record) for each in seen):
+    if not seen:
         return
-    reasons = Counter(each.record.reason for each in seen if isinstance(each.record, Unreadable))
+    reasons = {each.record.reason for each in seen if isinstance(each.record, Unreadable)}
+    where = looked_at[0] if len(looked_at) == 1 else f"{looked_at[0]} and {len(looked_at) - 1} more"
     many = f"any of {len(seen)} records" if len(seen) > 1 else "the only record"
-    if reasons.keys() <= {"malformed", "bad_utf8", "not_object"}:
-        raise InputError(_no_records(seen, many))
-    raise InputError(f"no {' or '.join(map(repr, layout.text_keys))} in {many}; {_likely([each.value for each in seen])}")
+    if reasons <= {"malformed", "bad_utf8", "not_object"}:
+        raise InputError(f"{where}: {_no_records(seen, many)}")
+    raise InputError(f"{where}: no {' or '.join(map(repr, layout.text_keys))} in {many}; {_likely([each.value for each in seen])}")
 
 
 def _no_records(seen: list[_Seen], many: str) -> str:

@@ -22,6 +22,7 @@ from decontam.files import describe
 from decontam.folders import Folder, folder_of
 from decontam.inputs import Shard, Skipped
 from decontam.layout import layout_of
+from decontam.places import unwritten
 from decontam.report import metrics, report
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
@@ -150,7 +151,7 @@ def _begin(job: Job, folder: Folder, digest: str, opened: dict[str, Any]) -> boo
         resumed = _goes_on(folder, job.shards, digest, job.overwrite)
         _publish(folder, manifest.NAME, opened)
     except OSError as error:
-        raise InputError(f"--out {folder.root}: cannot be used: {describe(error)}") from None
+        raise InputError(f"--out {folder.root}: {unwritten(error)}") from None
     return resumed
 
 

@@ -19,11 +19,12 @@ from decontam import parts
 from decontam.chain import Chain, timed
 from decontam.config import Config
 from decontam.errors import ShardError
-from decontam.files import BLOCK, describe
+from decontam.files import BLOCK
 from decontam.folders import Folder
-from decontam.inputs import Shard
+from decontam.inputs import Shard, unchanged
 from decontam.layout import Place, Unreadable, layout_of
 from decontam.outputs import Changes, Keeping, Kept, Outputs, names_of, part_names
+from decontam.places import unwritten
 from decontam.shards import Content, opened
 from decontam.tally import Tally
 from decontam.types import Action, Record, Verdict
@@ -85,7 +86,7 @@ class Screener:
                     file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
                 parts.clear(self.folder, shard)
         except OSError as error:
-            raise ShardError(f"{shard.path}: cannot write its output: {describe(error)}") from error
+            raise ShardError(f"{shard.path}: {unwritten(error)}") from error
         return result
 
     def _opened(self, shard: Shard) -> AbstractContextManager[Content]:
@@ -121,13 +122,13 @@ class Screener:
     def _screen(self, shard: Shard, content: Content, notify: Notify) -> tuple[Tally, dict[str, Any]]:
         everything: Callable[[int], bool] = lambda position: True  # noqa: E731
         if self.folder is None:
-            return self._look(content.places(everything), content, None, _Nothing(), notify), {}
+            return self._look(unchanged(shard, content.places(everything)), content, None, _Nothing(), notify), {}
         if self.limit is None and shard.size > self.config.output.checkpoint_bytes:
             return self._in_parts(self.folder, shard, content, notify)
         with ExitStack() as stack:
             kept = self._kept(stack, self.folder, shard, content)
             into = Outputs(stack, self.folder, shard.name, names_of(shard.name), content, kept)
-            tally = self._look(content.places(everything), content, into, kept, notify)
+            tally = self._look(unchanged(shard, content.places(everything)), content, into, kept, notify)
             kept.finish(_staying(tally), self._cut)
         return tally, {**kept.outputs(content), **into.outputs()}
 
@@ -140,7 +141,7 @@ class Screener:
         mark = {"fingerprint": self.fingerprint, "stamp": shard.stamp, "size": shard.size, "bytes": size}
         done = parts.finished(folder, shard, mark)
         total = sum((part.tally for part in done.values()), Tally())
-        places = content.places(lambda position: position // size not in done)
+        places = unchanged(shard, content.places(lambda position: position // size not in done))
         for number, here in groupby(places, lambda place: place.position // size):
             if number in done:
                 continue

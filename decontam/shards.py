@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
-from decontam.files import CODECS, Source
+from decontam.files import CODECS, Head, Source
 from decontam.jsonl import Lines
 from decontam.layout import Layout, Place, Unreadable
 from decontam.types import Record, Redaction
@@ -79,8 +79,11 @@ class Content(Protocol):
 
 
 @contextmanager
-def opened(path: str, layout: Layout, name: str, most: int) -> Iterator[Content]:
-    """The content of a shard. `most` is in bytes of a record. Raises ShardError."""
+def opened(path: str, layout: Layout, name: str, most: int, head: int | None = None) -> Iterator[Content]:
+    """The content of a shard. `most` is in bytes of a record. Raises ShardError.
+
+    Of lines, no more than the first `head` bytes are read; the last one may be cut.
+    """
     if path.lower().endswith(TABLES):
         from decontam.parquet import rows_of
 
@@ -88,4 +91,4 @@ def opened(path: str, layout: Layout, name: str, most: int) -> Iterator[Content]
             yield rows
     else:
         with Source(path) as source:
-            yield Lines(source, layout, name, most)
+            yield Lines(source if head is None else Head(source, head), layout, name, most, source)

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from multiprocessing.context import SpawnContext
@@ -22,13 +23,18 @@ from typing import Any
 
 from decontam.config import Config, chain_of, check
 from decontam.errors import DecontamError
+from decontam.files import is_remote
 from decontam.folders import folder_of
 from decontam.inputs import Shard
-from decontam.screening import Screener
+from decontam.places import unwritten
+from decontam.screening import Notify, Screener
 from decontam.tally import OUTCOMES, Tally
 
 _POLL = 0.2  # seconds between two looks at the workers
-_COLUMNS = 4 + len(OUTCOMES)  # begun, bytes of the file, records, bytes of records, outcomes
+_COLUMNS = 4 + len(OUTCOMES)  # state, bytes of the file, records, bytes of records, outcomes
+_BEGUN, _SCREENED = 1, 2  # states: a worker's death is the fault of what it was at
+_SMALL = 1 << 17  # bytes of a shard that is published together with others
+_GROUP = 64  # shards
 
 
 @dataclass(frozen=True)
@@ -87,16 +93,62 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(index: int, shard: Shard) -> dict[str, Any]:
-    at = index * _COLUMNS
-    _board[at] = 1
+def _small(shard: Shard, most: int) -> bool:
+    return shard.size <= min(_SMALL, most) and not (is_remote(shard.path) and shard.size == 0)  # some stores do not tell a size
 
-    def notify(tally: Tally, size: int) -> None:
-        outcomes = (tally.outcomes[name] for name in OUTCOMES)
-        _board[at : at + _COLUMNS] = [1, size, tally.records, tally.bytes, *outcomes]
 
-    result: dict[str, Any] = _screener.screen(shard, notify)
-    return result
+def together(shards: Sequence[Shard], most: int = _SMALL) -> list[list[Shard]]:
+    """Shards in the order given, small ones in groups that are published together: the disk is waited for once a group.
+
+    Of more than `most` bytes none is small: what is screened in parts has to publish each of them by itself.
+    """
+    groups: list[list[Shard]] = []
+    for shard in shards:
+        if _small(shard, most) and groups and len(groups[-1]) < _GROUP and _small(groups[-1][0], most):
+            groups[-1].append(shard)
+        else:
+            groups.append([shard])
+    return groups
+
+
+def _screen_group(screener: Screener, shards: Sequence[Shard], begin: Callable[[int], Notify]) -> Outcome:
+    """Screen shards that are published together. `begin` is told the place of each and returns who hears how it goes on."""
+    outcome = Outcome()
+
+    def publishing() -> AbstractContextManager[None]:
+        at_once = screener.folder is None or not _small(shards[0], screener.config.output.checkpoint_bytes)
+        return nullcontext() if at_once or screener.folder is None else screener.folder.together()
+
+    try:
+        with publishing():
+            for place, shard in enumerate(shards):
+                try:
+                    with publishing():
+                        outcome.results.append(screener.screen(shard, begin(place)))
+                except DecontamError as error:
+                    outcome.failed[shard.name] = str(error)
+                except Exception as error:  # noqa: BLE001 - a mistake of ours costs its shard alone; its message may hold text
+                    outcome.failed[shard.name] = f"{shard.path}: unexpected {type(error).__name__}; please report this"
+    except OSError as error:
+        unpublished = {shard.name: f"{shard.path}: {unwritten(error)}" for shard in shards}
+        return Outcome(failed={**unpublished, **outcome.failed})
+    return outcome
+
+
+def _work(first: int, shards: Sequence[Shard]) -> Outcome:
+    def begin(place: int) -> Notify:
+        at = (first + place) * _COLUMNS
+        if place:
+            _board[at - _COLUMNS] = _SCREENED
+        _board[at] = _BEGUN
+
+        def notify(tally: Tally, size: int) -> None:
+            outcomes = (tally.outcomes[name] for name in OUTCOMES)
+            _board[at : at + _COLUMNS] = [_BEGUN, size, tally.records, tally.bytes, *outcomes]
+
+        return notify
+
+    return _screen_group(_screener, shards, begin)
 
 
 def _progress(board: Any, index: int, shard: Shard) -> Progress:
@@ -108,15 +160,19 @@ def screen_here(setup: Setup, shards: Sequence[Shard], watch: Watch) -> Outcome:
     """Screen shards one after the other in this process."""
     screener = setup.screener()
     outcome = Outcome()
-    for shard in shards:
-        try:
-            result = screener.screen(shard)
-        except DecontamError as error:
-            outcome.failed[shard.name] = str(error)
-        else:
-            outcome.results.append(result)
-            watch(Progress(shard.name, Tally.from_dict(result["tally"]), shard.size, done=True))
+    for group in together(shards, setup.config.output.checkpoint_bytes):
+        _take(_screen_group(screener, group, lambda place: lambda tally, size: None), group, outcome, watch)
     return outcome
+
+
+def _take(part: Outcome, shards: Sequence[Shard], outcome: Outcome, watch: Watch) -> None:
+    """Add what became of some shards to what became of the others."""
+    sizes = {shard.name: shard.size for shard in shards}
+    outcome.failed.update(part.failed)
+    outcome.results += part.results
+    for result in part.results:
+        name = result["input"]["name"]
+        watch(Progress(name, Tally.from_dict(result["tally"]), sizes[name], done=True))
 
 
 def screen(setup: Setup, shards: Sequence[Shard], workers: int, watch: Watch) -> Outcome:
@@ -146,29 +202,26 @@ def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, w
     values = (setup.config.to_dict(), setup.out, setup.fingerprint, setup.limit)
     suspects: list[str] = []
     with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=_start, initargs=(values, board)) as pool:
-        running: dict[Future[dict[str, Any]], tuple[int, Shard]] = {}
+        running: dict[Future[Outcome], tuple[int, list[Shard]]] = {}
         try:
-            for index, shard in enumerate(shards):
-                running[pool.submit(_work, index, shard)] = index, shard
+            first = 0
+            for group in together(shards, setup.config.output.checkpoint_bytes):
+                running[pool.submit(_work, first, group)] = first, group
+                first += len(group)
         except BrokenProcessPool:
             pass  # those that were submitted will say so
         while running:
             done, _ = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
             for future in done:
-                index, shard = running.pop(future)
+                first, group = running.pop(future)
                 try:
-                    result = future.result()
-                except DecontamError as error:
-                    outcome.failed[shard.name] = str(error)
+                    part = future.result()
                 except BrokenProcessPool:
-                    if board[index * _COLUMNS]:
-                        suspects.append(shard.name)
-                except Exception as error:  # noqa: BLE001 - a mistake of ours costs its shard alone; its message may hold text
-                    outcome.failed[shard.name] = f"{shard.path}: unexpected {type(error).__name__}; please report this"
+                    suspects += [shard.name for place, shard in enumerate(group) if board[(first + place) * _COLUMNS] == _BEGUN]
                 else:
-                    outcome.results.append(result)
-                    watch(Progress(shard.name, Tally.from_dict(result["tally"]), shard.size, done=True))
-            for index, shard in running.values():
-                if board[index * _COLUMNS]:
-                    watch(_progress(board, index, shard))
+                    _take(part, group, outcome, watch)
+            for first, group in running.values():
+                for place, shard in enumerate(group):
+                    if board[(first + place) * _COLUMNS]:
+                        watch(_progress(board, first + place, shard))
     return suspects

@@ -3,9 +3,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import tempfile
 from pathlib import Path
 
 import pytest
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decontam.errors import ShardError
 from decontam.files import Source, codec_of, compressing
@@ -60,6 +64,35 @@ def test_damage_is_an_error_in_the_first_stream_and_in_the_second(codec: str, at
     path.write_bytes(data)
     with pytest.raises(ShardError, match=r"near byte"):
         content(path)
+
+
+CHECKED = {**COMPRESS, ".zst": lambda data: zstd.compress(data, options={zstd.CompressionParameter.checksum_flag: 1})}
+STREAMS = {codec: CHECKED[codec](TEXT[:3000]) + CHECKED[codec](TEXT[3000:9000]) for codec in COMPRESS if codec}
+
+
+@given(
+    st.sampled_from(sorted(STREAMS)), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.binary(max_size=6)), min_size=1, max_size=3)
+)
+def test_no_damage_passes_for_content(codec: str, damages: list[tuple[float, bytes]]) -> None:
+    """Bytes changed or cut off anywhere: a ShardError, or the content as it was (names and times in headers are not content)."""
+    data = STREAMS[codec]
+    for place, junk in damages:
+        at = int(len(data) * place)
+        data = data[:at] + junk + data[at + len(junk) :] if junk else data[:at]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"a.jsonl{codec}")
+        path.write_bytes(data)
+        try:
+            read = content(path)[0]
+        except ShardError as error:
+            assert "near byte" in str(error)
+        else:
+            # A file that is cut between two streams is a shorter whole file to anyone.
+            assert read in {
+                TEXT[:9000],
+                TEXT[:3000] if len(data) <= len(CHECKED[codec](TEXT[:3000])) else TEXT[:9000],
+                b"" if not data else TEXT[:9000],
+            }
 
 
 @codecs

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import orjson
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -22,6 +25,9 @@ from .conftest import COMPRESS
 from .test_run import API, BOTH, HUMAN, MAIL, SECRET
 
 CONFIG = load_config(None, {"input": {"max_error_rate": 1, "max_record_bytes": 3000}, "quarantine": {"secrets": "keep"}})
+FUZZ = int(os.environ.get("DECONTAM_FUZZ", "150"))  # shards of up to twenty lines
+CORPUS = sorted(Path(__file__).with_name("corpus").glob("*.jsonl"))
+PLANTED = {f"@{name}".encode(): orjson.dumps(record) for name, record in [("API", API), ("MAIL", MAIL), ("SECRET", SECRET), ("BOTH", BOTH)]}
 
 text = st.text(st.characters() | st.sampled_from('\\"/\té我😀\ud800\x00\u2028'), max_size=40)
 values = st.recursive(
@@ -46,7 +52,9 @@ mangled = st.builds(
     st.binary(max_size=3) | st.sampled_from([b"\xff", b"\x00", b'"', b"{", b"\\", b"\r", b"\xef\xbb\xbf"]),
 )
 odd = st.sampled_from([b"", b"  ", b"\r", b"null", b"[]", b'"text"', b"{", b'{"text": "' + b"x" * 5000 + b'"}', b'{"text":"a","text":"b"}'])
-lines = st.lists((written | mangled | odd | st.binary(max_size=60)).map(lambda line: line.replace(b"\n", b"")), max_size=12)
+some = st.lists((written | mangled | odd | st.binary(max_size=60)).map(lambda line: line.replace(b"\n", b"")), max_size=20)
+# A shard without any text is refused; one with some is screened.
+lines = some | st.builds(lambda given, at: [*given[:at], orjson.dumps(HUMAN), *given[at:]], some, st.integers(0, 20))
 
 
 def accounted_for(out: Path, name: str, given: list[bytes]) -> tuple[list[bytes], int]:
@@ -70,21 +78,81 @@ def accounted_for(out: Path, name: str, given: list[bytes]) -> tuple[list[bytes]
     return found + [line for line in rest if line.strip()], redacted
 
 
-@settings(max_examples=150)
-@given(lines, st.sampled_from(sorted(COMPRESS)), st.booleans())
-def test_every_line_is_somewhere_whole_and_once(given: list[bytes], codec: str, newline: bool) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, f"in/a.jsonl{codec}")
-        path.parent.mkdir()
-        path.write_bytes(COMPRESS[codec](b"\n".join(given) + (b"\n" if newline and given else b"")))
-        shards, _ = discover([str(path)])
-        try:
-            report = run(Job(config=CONFIG, shards=shards, out=f"{folder}/out"))
-        except InputError:  # none of the records has a text: refused before anything is written
-            assert not Path(folder, "out").exists()
-            return
-        found, redacted = accounted_for(Path(folder, "out"), f"a.jsonl{codec}", given)
+def offsets(out: Path, name: str) -> list[tuple[int, int]]:
+    """(row, byte offset in the decompressed shard) of everything that was taken out with its bytes."""
+    places = []
+    if (out / f"errors/{name}.jsonl").exists():
+        places += [(error["row"], error["offset"]) for error in map(orjson.loads, (out / f"errors/{name}.jsonl").read_bytes().splitlines())]
+    if (out / f"quarantine/{name}.parquet").exists():
+        places += [(row["row"], row["offset"]) for row in pq.read_table(out / f"quarantine/{name}.parquet").to_pylist()]
+    return places
 
-    assert given == found
-    assert redacted == report["tally"]["outcomes"].get("redacted", 0)
-    assert report["tally"]["records"] == sum(bool(line.strip()) for line in given) == sum(report["tally"]["outcomes"].values())
+
+def counted(shards: dict[str, list[bytes]], codec: str, newline: bool) -> Counter[str]:
+    """Screen shards of these lines: how many records were tried, how many are lost, doubled, misplaced or miscounted."""
+    counts: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as top:
+        Path(top, "in").mkdir()
+        for name, given in shards.items():
+            data = b"\n".join(given) + (b"\n" if newline and given else b"")
+            Path(top, f"in/{name}{codec}").write_bytes(COMPRESS[codec](data))
+        try:
+            report = run(Job(config=CONFIG, shards=discover([f"{top}/in"])[0], out=f"{top}/out"))
+        except InputError:  # none of the records has a text: refused before anything is written
+            assert not Path(top, "out").exists()
+            return Counter(refused=len(shards))
+        redacted = 0
+        for name, given in shards.items():
+            found, changed = accounted_for(Path(top, "out"), f"{name}{codec}", given)
+            whole = b"\n".join(given)
+            places = offsets(Path(top, "out"), f"{name}{codec}")
+            redacted += changed
+            counts["records"] += sum(bool(line.strip()) for line in given)
+            counts["lost"] += sum(line != back for line, back in zip(given, found, strict=False))
+            counts["doubled"] += len(found) - len(given)
+            counts["misplaced"] += sum(whole[offset : offset + len(given[row])] != given[row] for row, offset in places)
+    tally = report["tally"]
+    books = [tally["records"], sum(tally["outcomes"].values()), tally["outcomes"].get("redacted", 0)]
+    counts["miscounted"] += books != [counts["records"], counts["records"], redacted]
+    counts["failed"] += len(report["problems"])
+    counts["shards"] += len(shards)
+    return counts
+
+
+NOTHING = {"lost": 0, "doubled": 0, "misplaced": 0, "miscounted": 0, "failed": 0}
+
+
+def told(counts: Counter[str]) -> str:
+    faults = ", ".join(f"{name} {counts[name]}" for name in NOTHING)
+    return f"{counts['records']:,} records in {counts['shards']:,} fuzzed shards: {faults} ({counts['refused']} shards refused)"
+
+
+def test_every_line_is_somewhere_whole_and_once() -> None:
+    """DECONTAM_FUZZ=2000 tries more than ten thousand records."""
+    counts: Counter[str] = Counter()
+
+    @settings(max_examples=FUZZ)
+    @given(lines, st.sampled_from(sorted(COMPRESS)), st.booleans())
+    def law(given: list[bytes], codec: str, newline: bool) -> None:
+        seen = counted({"a.jsonl": given}, codec, newline)
+        counts.update(seen)
+        assert NOTHING == {name: seen[name] for name in NOTHING}
+
+    try:
+        law()
+    finally:
+        print(told(counts))
+
+
+def corpus(path: Path) -> list[bytes]:
+    """The lines of a stored shard. A line @NAME stands for a record that has a secret in it, which no file here may hold."""
+    return [PLANTED.get(line, line) for line in path.read_bytes().split(b"\n")]
+
+
+@pytest.mark.parametrize("codec", sorted(COMPRESS))
+def test_the_stored_corpus_is_somewhere_whole_and_once(codec: str) -> None:
+    counts = counted({path.name: corpus(path) for path in CORPUS}, codec, newline=False)
+    print("corpus:", told(counts))
+
+    assert len(CORPUS) >= 60
+    assert NOTHING == {name: counts[name] for name in NOTHING}

@@ -17,7 +17,7 @@ from .conftest import shard
 from .test_cli import decontam
 from .test_run import API, HUMAN, tree
 
-THEIRS = ("b.jsonl.parquet", "a.jsonl.parquet.bak", "a.jsonl", "deep/a.jsonl.parquet", ".b.jsonl.parquet.7.decontam-part")
+THEIRS = ("b.jsonl.parquet", "a.jsonl.parquet.bak", "a.jsonl", "deep/a.jsonl.parquet", ".b.jsonl.parquet.7-0.decontam-part")
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_folder_that_was_there_keeps_its_mode(screen_files: Callable, vault: P
 def test_a_shard_that_is_done_again_replaces_its_own_table_alone(screen_files: Callable, vault: Path, tmp_path: Path) -> None:
     path = shard(tmp_path / "in/a.jsonl", [API])
     screen_files(path, config=to(vault))
-    (vault / ".a.jsonl.parquet.99.decontam-part").touch()
+    (vault / ".a.jsonl.parquet.99-1.decontam-part").touch()
     shard(path, [HUMAN])
     os.utime(path, (1, 1))
     screen_files(path, config=to(vault))

@@ -12,7 +12,9 @@ from typing import Any
 import click
 
 import decontam
-from decontam.errors import BooksError, DecontamError
+from decontam.errors import BooksError, DecontamError, printable
+
+_LAYOUT = "\n\t"
 
 
 class _Commands(click.Group):
@@ -61,7 +63,7 @@ def main() -> None:
         click.echo(f"decontam: the books do not balance: {error}", err=True)
         sys.exit(3)
     except DecontamError as error:
-        click.echo(f"decontam: {error}", err=True)
+        click.echo(f"decontam: {printable(str(error), keep=_LAYOUT)}", err=True)
         sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()

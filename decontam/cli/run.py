@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from decontam.errors import printable
 from decontam.files import is_remote
 from decontam.run import Job, run
 from decontam.tally import OUTCOMES, Tally
@@ -27,7 +28,7 @@ def _log(log_format: str, event: str, **values: Any) -> None:
     if log_format == "json":
         click.echo(json.dumps({"event": event, **values}, ensure_ascii=False), err=True)
     else:
-        click.echo(values.get("message") or event, err=True)
+        click.echo(printable(str(values.get("message") or event)), err=True)
 
 
 def _overrides(given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -133,7 +134,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
         workers=_cores() if workers is None else workers,
         limit=limit,
         overwrite=overwrite,
-        command=tuple(sys.argv),
+        command=tuple(map(printable, sys.argv)),
     )
     shows_bar = log_format == "text" and sys.stderr.isatty()
     watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in shards)) if shows_bar else _lines(log_format)
@@ -169,11 +170,11 @@ def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> 
         console.print(table(report), width=max(console.width, 100))
         click.echo()
     for shard, problem in report["problems"].items():
-        click.echo(f"failed: {shard}: {problem}", err=True)
+        click.echo(printable(f"failed: {shard}: {problem}"), err=True)
     if report["unscreened"]:
-        click.echo(f"not screened: {_some(report['unscreened'])} (--screen all-strings screens everything)")
+        click.echo(f"not screened: {printable(_some(report['unscreened']))} (--screen all-strings screens everything)")
     for shard, columns in list(report["reencoded"].items())[:_SKIPS_SHOWN]:
-        click.echo(f"written otherwise than it was: {shard}: {_some(columns)}")
+        click.echo(printable(f"written otherwise than it was: {shard}: {_some(columns)}"))
     if report.get("resumed"):
         click.echo(f"{report['resumed']} of {report['shards']['done']} shards were finished before")
     where = "nothing was written (--dry-run)"

@@ -70,13 +70,14 @@ class Layout:
 
     def read(self, line: bytes, name: str, row: int) -> Record | Unreadable:
         """What a line holds. `name` and `row` make the id of a record that has none."""
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            value = _lenient(line)
-            if isinstance(value, Unreadable):
-                return value
-        return self.record(value, name, row, line)
+        value = _parsed(line)
+        return value if isinstance(value, Unreadable) else self.record(value, name, row, line)
+
+    def whole(self, line: bytes, name: str, row: int) -> dict[str, Any] | Unreadable:
+        """Everything that a line holds, if there is a text in it."""
+        value = _parsed(line)
+        record = value if isinstance(value, Unreadable) else self.record(value, name, row)
+        return record if isinstance(record, Unreadable) else value
 
     def record(self, value: Any, name: str, row: int, line: bytes | None = None) -> Record | Unreadable:
         """What a parsed record holds. `line` is what it was parsed from, where that can say more."""
@@ -163,6 +164,13 @@ def layout_of(config: Config) -> Layout:
     """The layout that a config describes. Raises ConfigError for a path that is none."""
     given = config.input
     return Layout(given.text_key, given.id_key, given.screen == "all-strings", given.provenance_keys)
+
+
+def _parsed(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _lenient(line)
 
 
 def _lenient(line: bytes) -> Any:

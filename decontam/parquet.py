@@ -199,12 +199,18 @@ class Rows:
         if raw.batch is not self._whole_batch:
             self._whole_batch = raw.batch
             self._rest = {
-                field.name: [_plain(value) for value in raw.batch.column(field.name).to_pylist()]
+                field.name: [_plain(value) for value in self._listed(raw.batch.column(field.name))]
                 for field in raw.batch.schema
                 if field.name not in self._wanted
             }
         mine, rest = self._value(raw), self._rest
         return {name: mine[name] if name in mine else rest[name][raw.index] for name in raw.batch.schema.names}
+
+    def _listed(self, column: pa.Array) -> list[Any]:
+        try:
+            return column.to_pylist()
+        except _BROKEN:  # nanoseconds without pandas, years beyond 9999: what Python has no value for
+            return column.cast(pa.string()).to_pylist()
 
     def value(self, place: Place) -> Any:
         """The strings of a row, and what it is asked for."""

@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import IO, Any, Protocol
 
 import fsspec
-from isal import igzip
+from isal import igzip, igzip_lib
 
 from decontam.errors import DecontamError, InputError, ShardError
 
@@ -226,7 +226,8 @@ class _Bzip2(io.RawIOBase):
                 return len(data)
 
 
-_BROKEN = (OSError, EOFError, ValueError, zstd.ZstdError)  # what the codecs raise for broken input
+# What codecs raise for broken input; the stub of isal takes its error for an instance.
+_BROKEN: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zstd.ZstdError, igzip_lib.IsalError)  # type: ignore[assignment]
 
 
 class Source:

@@ -122,7 +122,7 @@ class Lines:
     def whole(self, place: Place) -> dict[str, Any] | Unreadable | None:
         """Everything that a line holds, the last of equal keys only; nothing if it is blank."""
         line = self._line(place)
-        return self._layout.whole(line, self._name, place.row) if isinstance(line, bytes) else line
+        return self._layout.whole(line) if isinstance(line, bytes) else line
 
     def _line(self, place: Place) -> bytes | Unreadable | None:
         line: bytes | Oversized = place.raw

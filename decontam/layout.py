@@ -73,16 +73,18 @@ class Layout:
         value = _parsed(line)
         return value if isinstance(value, Unreadable) else self.record(value, name, row, line)
 
-    def whole(self, line: bytes, name: str, row: int) -> dict[str, Any] | Unreadable:
+    def whole(self, line: bytes) -> dict[str, Any] | Unreadable:
         """Everything that a line holds, if there is a text in it."""
         value = _parsed(line)
-        record = value if isinstance(value, Unreadable) else self.record(value, name, row)
-        return record if isinstance(record, Unreadable) else value
+        if type(value) is not dict:
+            return value if isinstance(value, Unreadable) else _no_object(value)
+        fields = self._fields(value, None)
+        return fields if isinstance(fields, Unreadable) else value
 
     def record(self, value: Any, name: str, row: int, line: bytes | None = None) -> Record | Unreadable:
         """What a parsed record holds. `line` is what it was parsed from, where that can say more."""
         if type(value) is not dict:
-            return Unreadable("not_object", f"a record is a JSON object, this is {_kind(value)}")
+            return _no_object(value)
         fields = self._fields(value, line)
         if isinstance(fields, Unreadable):
             return fields
@@ -183,6 +185,10 @@ def _lenient(line: bytes) -> Any:
         return Unreadable("malformed", f"not JSON at character {error.pos:,} of the line: {error.msg}")
     except (RecursionError, ValueError) as error:
         return Unreadable("malformed", f"not JSON that can be read: {error}")
+
+
+def _no_object(value: Any) -> Unreadable:
+    return Unreadable("not_object", f"a record is a JSON object, this is {_kind(value)}")
 
 
 def _kind(value: Any) -> str:

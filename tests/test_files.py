@@ -50,7 +50,7 @@ def test_a_file_that_stops_in_the_middle_is_an_error(codec: str, keep: float, tm
         content(path)
 
 
-@compressed
+@pytest.mark.parametrize("codec", [".gz", ".bz2"])  # a zstd frame need not have a checksum
 @pytest.mark.parametrize("at", [30, 60, 300])
 def test_damage_inside_compressed_text_is_an_error(codec: str, at: int, tmp_path: Path) -> None:
     data = COMPRESS[codec](b"".join(b"line %d of %d\n" % (number, number**3) for number in range(400)))

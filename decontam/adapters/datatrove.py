@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from datatrove.data import Document
@@ -20,6 +21,7 @@ from datatrove.utils.typeshelper import StatHints
 
 import decontam
 from decontam.adapters.datatrove_io import DecontamReader, DecontamWriter, text_key
+from decontam.adapters.datatrove_stats import Gathered
 from decontam.adapters.sidecars import Sidecars, books, mark
 from decontam.chain import timed
 from decontam.config import Config, fingerprint, rules_of
@@ -85,36 +87,30 @@ class Decontam(PipelineStep):
         config = self._documents.config
         about = mark(fingerprint(config, rules_of(config)), rank, world_size)
         name = f"{self.only}/{rank:05d}" if self.only else f"{rank:05d}"
-        tally, seconds, chain = Tally(), dict[str, float](), None
+        tally, gathered, seconds, chain = Tally(), Gathered(), dict[str, float](), None
         with Sidecars(self._quarantine, self._books, name, about) as beside, self.exclusion_writer or nullcontext() as writer:
             for row, document in enumerate(data or ()):
-                with self.track_time():
-                    chain = chain or timed(self._documents.chain, seconds)
-                    source = str(document.metadata.get("file_path", ""))
-                    whole = {**document.metadata, self._text_key: document.text, self._id_key: document.id}
-                    screened = self._documents.screen(whole, source, row, chain)
-                    count_in(tally, screened, len(str(document.text).encode("utf-8", "replace")))
-                    self._count(screened)
-                    if screened.document is None:
-                        held = self._set_aside(beside, whole, screened, source, row)
-                        if writer is not None:
-                            writer.write(self._changed(document, held, screened), rank)
-                    else:
-                        self._changed(document, screened.document, screened)
-                if screened.document is not None:
-                    self.update_doc_stats(document)
+                began = perf_counter()
+                chain = chain or timed(self._documents.chain, seconds)
+                source = str(document.metadata.get("file_path", ""))
+                whole = {**document.metadata, self._text_key: document.text, self._id_key: document.id}
+                screened = self._documents.screen(whole, source, row, chain)
+                count_in(tally, screened, len(str(document.text).encode("utf-8", "replace")))
+                gathered.count(*_labels(screened))
+                if screened.document is None:
+                    held = self._set_aside(beside, whole, screened, source, row)
+                    if writer is not None:
+                        writer.write(self._changed(document, held, screened), rank)
+                    gathered.seconds += perf_counter() - began
+                else:
+                    self._changed(document, screened.document, screened)
+                    gathered.length(len(document.text))
+                    gathered.seconds += perf_counter() - began
                     yield document
             beside.finish(tally, seconds)
+        gathered.hand_over(self.stats)
         for stage, spent in seconds.items():
             self.stat_update(f"seconds_{stage}", value=spent, unit="task")
-
-    def _count(self, screened: Screened) -> None:
-        stays = screened.document is not None
-        self.stat_update(StatHints.total, StatHints.forwarded if stays else StatHints.dropped)
-        if screened.outcome in _COUNTED:
-            self.stat_update(screened.outcome)
-        if screened.reason:
-            self.stat_update(f"{'redacted' if stays else 'dropped'}_{screened.reason}")
 
     def _set_aside(self, beside: Sidecars, whole: dict[str, Any], screened: Screened, source: str, row: int) -> Any:
         held = self._documents.held(whole, screened.verdict)
@@ -137,15 +133,24 @@ class Decontam(PipelineStep):
         return document
 
 
+def _labels(screened: Screened) -> Iterator[str]:
+    stays = screened.document is not None
+    yield StatHints.total
+    yield StatHints.forwarded if stays else StatHints.dropped
+    if screened.outcome in _COUNTED:
+        yield screened.outcome
+    if screened.reason:
+        yield f"{'redacted' if stays else 'dropped'}_{screened.reason}"
+
+
 def _evidence(screened: Screened) -> dict[str, str]:
     """Texts only, and always the same keys: datatrove's ParquetWriter takes the first document for the schema of all."""
-    findings = [finding_row(finding) for finding in screened.verdict.findings] if screened.verdict else []
-    scores = dict(screened.verdict.scores) if screened.verdict else {}
+    findings, scores = (screened.verdict.findings, screened.verdict.scores) if screened.verdict else ((), {})
     return {
         "outcome": screened.outcome,
         "reason": screened.reason,
-        "findings": line_of(findings).decode(),
-        "scores": line_of(scores).decode(),
+        "findings": line_of([finding_row(finding) for finding in findings]).decode() if findings else "[]",
+        "scores": line_of(dict(scores)).decode() if scores else "{}",
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from string import Template
+from time import perf_counter
 from typing import Any
 
 from datatrove.data import Document
@@ -14,6 +15,7 @@ from datatrove.pipeline.readers.base import BaseDiskReader
 from datatrove.utils.typeshelper import StatHints
 
 import decontam
+from decontam.adapters.datatrove_stats import Gathered
 from decontam.config import Config, check
 from decontam.errors import ShardError
 from decontam.files import codec_of
@@ -51,7 +53,7 @@ class DecontamReader(BaseDiskReader):
     """
 
     name = "🧼 Shards"
-    __slots__ = ("_errors", "_options")
+    __slots__ = ("_errors", "_gathered", "_options", "_path")
 
     def __init__(self, data_folder: Any, errors: str | None = None, config: str | Config | None = None, **options: Any) -> None:
         settings = dict(decontam.load(config).options)
@@ -60,6 +62,7 @@ class DecontamReader(BaseDiskReader):
             given = {**given, "text_key": [options["text_key"]]}
         options = {"id_key": given["id_key"], **options, "text_key": text_key(given["text_key"])}
         super().__init__(data_folder, **options)
+        self._gathered, self._path = Gathered(), ""
         self._errors, self._options = errors, {**settings, "input": {**given, "id_key": options["id_key"]}}
 
     def read_file(self, filepath: str) -> Iterator[Document]:
@@ -69,24 +72,24 @@ class DecontamReader(BaseDiskReader):
             return
         config = check(self._options)
         path = self.data_folder.resolve_paths(filepath)
+        self._path = path
         with ExitStack() as stack, opened(path, layout_of(config), filepath, config.input.max_record_bytes) as content:
+            stack.callback(self._gathered.hand_over, self.stats)
             log = ErrorLog(stack, Folder(self._errors), f"{filepath}.jsonl", f"{filepath}.jsonl") if self._errors else None
             records = errored = 0
             for place in content.places(lambda position: True):
-                with self.track_time():
-                    value = content.whole(place)
-                    if value is None:
-                        continue
-                    records += 1
-                    if isinstance(value, Unreadable):
-                        errored += 1
-                        self.stat_update("errored", f"errored_{value.reason}")
-                        if log is None:
-                            raise ShardError(f"{path}: row {place.row}: {value.message}; give errors= a folder to set such records aside")
-                        log.add(filepath, place, value, content)
-                        continue
-                    document = self.get_document_from_dict(value, filepath, place.row)
-                yield document
+                value = content.whole(place)
+                if value is None:
+                    continue
+                records += 1
+                if isinstance(value, Unreadable):
+                    errored += 1
+                    self._gathered.count("errored", f"errored_{value.reason}")
+                    if log is None:
+                        raise ShardError(f"{path}: row {place.row}: {value.message}; give errors= a folder to set such records aside")
+                    log.add(filepath, place, value, content)
+                    continue
+                yield self.get_document_from_dict(value, filepath, place.row)
         if errored > config.input.max_error_rate * records:
             raise ShardError(
                 f"{path}: {errored:,} of {records:,} records could not be read, more than input.max_error_rate "
@@ -99,8 +102,12 @@ class DecontamReader(BaseDiskReader):
         if self.default_metadata:
             document.metadata = self.default_metadata | document.metadata
         if self.add_file_path:
-            document.metadata.setdefault("file_path", self.data_folder.resolve_paths(source_file))
+            document.metadata.setdefault("file_path", self._path)
         return document
+
+    def update_doc_stats(self, document: Document) -> None:
+        """Count a document."""
+        self._gathered.length(len(document.text))
 
     def _default_adapter(self, data: dict[str, Any], path: str, id_in_file: int | str) -> dict[str, Any]:
         text = data.pop(self.text_key) if type(data.get(self.text_key)) is str else ""
@@ -125,7 +132,7 @@ class DecontamWriter(PipelineStep):
 
     type = "💽 - WRITER"
     name = "🧼 Lines"
-    __slots__ = ("_folder", "_lines", "_publishing")
+    __slots__ = ("_folder", "_gathered", "_lines", "_publishing")
 
     def __init__(
         self, output_folder: str, output_filename: str = "${rank}.jsonl.zst", expand_metadata: bool = False, zstd_level: int = 1
@@ -137,6 +144,7 @@ class DecontamWriter(PipelineStep):
         self.expand_metadata = expand_metadata
         self.zstd_level = zstd_level
         self._folder = str(output_folder)
+        self._gathered = Gathered()
         self._lines: LineWriter | None = None
         self._publishing: AbstractContextManager[Any] | None = None
 
@@ -150,8 +158,8 @@ class DecontamWriter(PipelineStep):
         if document.media:
             row["media"] = [{**asdict(media), "media_bytes": None} for media in document.media]
         (self._lines or self._begun(rank)).write(line_of(row))
-        self.stat_update(StatHints.total)
-        self.update_doc_stats(document)
+        self._gathered.count(StatHints.total)
+        self._gathered.length(len(document.text))
 
     def _begun(self, rank: int) -> LineWriter:
         name = Template(self.output_filename).substitute(rank=f"{rank:05d}")
@@ -165,8 +173,9 @@ class DecontamWriter(PipelineStep):
         """Write the documents of a rank, and hand them on."""
         with self:
             for document in data or ():
-                with self.track_time():
-                    self.write(document, rank)
+                began = perf_counter()
+                self.write(document, rank)
+                self._gathered.seconds += perf_counter() - began
                 yield document
 
     def __enter__(self) -> DecontamWriter:
@@ -175,6 +184,7 @@ class DecontamWriter(PipelineStep):
     def __exit__(self, *error: Any) -> None:
         lines, publishing = self._lines, self._publishing
         self._lines = self._publishing = None
+        self._gathered.hand_over(self.stats)
         if lines is not None and publishing is not None:
             if error[0] is None:
                 lines.write(b"")  # the last line ends with a newline too

@@ -76,6 +76,7 @@ class Decontam(PipelineStep):
         self.config = "given" if isinstance(config, Config) else str(config or "default")
         self.only = only
         self.exclusion_writer = exclusion_writer
+        self._key = f"decontam_{only}" if only else "decontam"
         self._text_key, self._id_key = text_key(given["text_key"]), given["id_key"]
         options["input"] = {**given, "text_key": list(dict.fromkeys([*given["text_key"], self._text_key]))}
         if only:
@@ -97,13 +98,15 @@ class Decontam(PipelineStep):
                 screened = self._documents.screen(whole, source, row, chain)
                 count_in(tally, screened, len(str(document.text).encode("utf-8", "replace")))
                 gathered.count(*_labels(screened))
+                if screened.document is not whole:
+                    self._change(document, screened.document or self._set_aside(beside, whole, screened, source, row))
+                document.metadata[self._key] = _evidence(screened)
                 if screened.document is None:
-                    held = self._set_aside(beside, whole, screened, source, row)
+                    document.metadata["filter_reason"] = screened.reason
                     if writer is not None:
-                        writer.write(self._changed(document, held, screened), rank)
+                        writer.write(document, rank)
                     gathered.seconds += perf_counter() - began
                 else:
-                    self._changed(document, screened.document, screened)
                     gathered.length(len(document.text))
                     gathered.seconds += perf_counter() - began
                     yield document
@@ -120,17 +123,13 @@ class Decontam(PipelineStep):
             beside.error(row, source, *screened.error, held)
         return held
 
-    def _changed(self, document: Document, whole: dict[str, Any] | None, screened: Screened) -> Document:
-        """The document with the texts of `whole`, none if there are none, and the evidence."""
+    def _change(self, document: Document, whole: dict[str, Any] | None) -> None:
+        """Give a document the texts of `whole`, or none at all."""
         if whole is None:
             document.text, document.metadata = "", {}
         else:
             document.text = whole[self._text_key]
             document.metadata |= {key: value for key, value in whole.items() if key not in {self._text_key, self._id_key}}
-        if screened.document is None:
-            document.metadata["filter_reason"] = screened.reason
-        document.metadata[f"decontam_{self.only}" if self.only else "decontam"] = _evidence(screened)
-        return document
 
 
 def _labels(screened: Screened) -> Iterator[str]:

@@ -75,11 +75,11 @@ class Documents:
         """Compiled once in each process. Raises RuleError, ConfigError."""
         return _chain(self._key)
 
-    def screen(self, document: Any, source: str = "", row: int = 0) -> Screened:
+    def screen(self, document: Any, source: str = "", row: int = 0, chain: Chain | None = None) -> Screened:
         """What becomes of a text, a Record, or an object with texts where the config says.
 
         `source` and `row` make the id of a document that has none. A document that cannot be screened is `errored`;
-        nothing is raised.
+        nothing is raised. `chain` is its own one, with a stopwatch in it for example.
         """
         if isinstance(document, str):
             record: Record | Unreadable = Record(f"{source}:{row}", (Field("text", document),), {"source": source})
@@ -90,15 +90,30 @@ class Documents:
         if isinstance(record, Unreadable):
             return Screened(f"{source}:{row}", "errored", None, None, record)
         try:
-            verdict = self.chain.screen(record)
+            verdict = (chain or self.chain).screen(record)
         except Exception as error:  # noqa: BLE001 - a stage of somebody else's; its message may hold text
             return Screened(record.id, "errored", None, None, Unreadable("stage_failed", f"a stage raised {type(error).__name__}"))
         outcome = OUTCOME[verdict.action]
         if verdict.action <= Action.TAG:
             return Screened(record.id, outcome, document, verdict)
         if verdict.action == Action.REDACT:
-            return Screened(record.id, outcome, with_redactions(document, verdict.redactions), verdict)
+            try:
+                return Screened(record.id, outcome, with_redactions(document, verdict.redactions), verdict)
+            except RecursionError:
+                return Screened(record.id, "errored", None, None, Unreadable("not_redactable", "nested too deeply to be written again"))
         return Screened(record.id, outcome, None, verdict)
+
+    def held(self, document: Any, verdict: Verdict | None) -> Any:
+        """What quarantine keeps of a document that is taken out: all of it, all but its credentials, or nothing (None)."""
+        given = self.options["quarantine"]
+        if verdict is None:
+            return document
+        if verdict.action == Action.DROP or given["original"] == "drop":
+            return None
+        secrets = [finding for finding in verdict.findings if finding.stage == "secrets" and finding.strength]
+        if secrets and given["secrets"] == "drop":
+            return with_redactions(document, self.chain.policy.redactions(secrets))
+        return document
 
     def screen_all(self, documents: Iterable[Any], source: str = "") -> Iterator[Screened]:
         """The same for any number of documents, one at a time, as they are asked for."""

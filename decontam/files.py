@@ -252,7 +252,8 @@ class _Bzip2(io.RawIOBase):
                 return len(data)
 
 
-_BROKEN: Any = (OSError, EOFError, ValueError, zstd.ZstdError, igzip_lib.IsalError)  # what the codecs raise for broken input
+# What codecs raise for broken input; the stub of isal takes its error for an instance.
+_BROKEN: tuple[type[Exception], ...] = (OSError, EOFError, ValueError, zstd.ZstdError, igzip_lib.IsalError)  # type: ignore[assignment]
 
 
 class Head:

@@ -6,6 +6,8 @@ blank ones, so that a row number finds its line with any tool.
 
 from __future__ import annotations
 
+import base64
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
@@ -73,6 +75,20 @@ class _Growing:
         return line
 
 
+def line_of(value: Any) -> bytes:
+    """A value of a host as a line of JSON, also where it holds what JSON has no word for: bytes become base64, the rest text."""
+    try:
+        return orjson.dumps(value, default=_plain)
+    except (orjson.JSONEncodeError, RecursionError):  # lone surrogates, integers beyond 64 bits, keys that are no strings
+        return json.dumps(value, default=_plain).encode()
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # numpy
+        return value.tolist()
+    return base64.b64encode(value).decode() if isinstance(value, (bytes, bytearray)) else str(value)
+
+
 class Lines:
     """The content of a shard of JSON lines; what it hands out as `raw` is a line, or an Oversized one."""
 
@@ -100,12 +116,19 @@ class Lines:
 
     def read(self, place: Place) -> Record | Unreadable | None:
         """What a line holds; nothing if it is blank."""
-        line = place.raw
+        line = self._line(place)
+        return self._layout.read(line, self._name, place.row) if isinstance(line, bytes) else line
+
+    def whole(self, place: Place) -> dict[str, Any] | Unreadable | None:
+        """Everything that a line holds, the last of equal keys only; nothing if it is blank."""
+        line = self._line(place)
+        return self._layout.whole(line) if isinstance(line, bytes) else line
+
+    def _line(self, place: Place) -> bytes | Unreadable | None:
+        line: bytes | Oversized = place.raw
         if isinstance(line, Oversized) or place.size > self._most:
             return Unreadable("too_large", f"{place.size:,} bytes, input.max_record_bytes is {self._most:,}")
-        if not line or line.isspace():
-            return None
-        return self._layout.read(line, self._name, place.row)
+        return line if line and not line.isspace() else None
 
     def value(self, place: Place) -> Any:
         """A line parsed, None where it is not JSON."""

@@ -70,18 +70,21 @@ class Layout:
 
     def read(self, line: bytes, name: str, row: int) -> Record | Unreadable:
         """What a line holds. `name` and `row` make the id of a record that has none."""
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError:
-            value = _lenient(line)
-            if isinstance(value, Unreadable):
-                return value
-        return self.record(value, name, row, line)
+        value = _parsed(line)
+        return value if isinstance(value, Unreadable) else self.record(value, name, row, line)
+
+    def whole(self, line: bytes) -> dict[str, Any] | Unreadable:
+        """Everything that a line holds, if there is a text in it."""
+        value = _parsed(line)
+        if type(value) is not dict:
+            return value if isinstance(value, Unreadable) else _no_object(value)
+        fields = self._fields(value, None)
+        return fields if isinstance(fields, Unreadable) else value
 
     def record(self, value: Any, name: str, row: int, line: bytes | None = None) -> Record | Unreadable:
         """What a parsed record holds. `line` is what it was parsed from, where that can say more."""
         if type(value) is not dict:
-            return Unreadable("not_object", f"a record is a JSON object, this is {_kind(value)}")
+            return _no_object(value)
         fields = self._fields(value, line)
         if isinstance(fields, Unreadable):
             return fields
@@ -165,6 +168,13 @@ def layout_of(config: Config) -> Layout:
     return Layout(given.text_key, given.id_key, given.screen == "all-strings", given.provenance_keys)
 
 
+def _parsed(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _lenient(line)
+
+
 def _lenient(line: bytes) -> Any:
     """For what only the standard library reads: a BOM, NaN, lone surrogates, integers beyond 64 bits."""
     bare = line.removeprefix(_BOM)
@@ -183,6 +193,10 @@ def _lenient(line: bytes) -> Any:
 def _integer(digits: str) -> int | float:
     """Python refuses integers of more than 4300 digits; we do not calculate with them."""
     return int(digits) if len(digits) < 4300 else float(digits)
+
+
+def _no_object(value: Any) -> Unreadable:
+    return Unreadable("not_object", f"a record is a JSON object, this is {_kind(value)}")
 
 
 def _kind(value: Any) -> str:

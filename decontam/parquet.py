@@ -134,6 +134,8 @@ class Rows:
         self._other = layout.other(_written(leaf) for leaf in leaves if not layout.screens(leaf))
         self._batch: pa.RecordBatch | None = None
         self._columns: dict[str, list[Any]] = {}
+        self._whole_batch: pa.RecordBatch | None = None
+        self._rest: dict[str, list[Any]] = {}
         self.size = 0
         self._digest: str | None = None
         self._version, self.reencoded = _version(self._parquet)
@@ -187,6 +189,28 @@ class Rows:
         if size > self._most:
             return Unreadable("too_large", f"{size:,} bytes of text, input.max_record_bytes is {self._most:,}")
         return record
+
+    def whole(self, place: Place) -> dict[str, Any] | Unreadable:
+        """Everything that a row holds."""
+        record = self.read(place)
+        if isinstance(record, Unreadable):
+            return record
+        raw: Row = place.raw
+        if raw.batch is not self._whole_batch:
+            self._whole_batch = raw.batch
+            self._rest = {
+                field.name: [_plain(value) for value in self._listed(raw.batch.column(field.name))]
+                for field in raw.batch.schema
+                if field.name not in self._wanted
+            }
+        mine, rest = self._value(raw), self._rest
+        return {name: mine[name] if name in mine else rest[name][raw.index] for name in raw.batch.schema.names}
+
+    def _listed(self, column: pa.Array) -> list[Any]:
+        try:
+            return column.to_pylist()
+        except _BROKEN:  # nanoseconds without pandas, years beyond 9999: what Python has no value for
+            return column.cast(pa.string()).to_pylist()
 
     def value(self, place: Place) -> Any:
         """The strings of a row, and what it is asked for."""

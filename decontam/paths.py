@@ -117,6 +117,8 @@ def replaced(value: Any, changes: Mapping[str, Sequence[Redaction]], path: str =
     """
     if isinstance(value, str):
         return redacted(value, changes[path]) if path in changes else value
+    if not any(text.startswith(path) for text in changes):  # what is not changed may be nested too deeply for Python
+        return value
     if isinstance(value, dict):
         return {key: replaced(inner, changes, f"{path}.{key}" if path else key) for key, inner in value.items()}
     if isinstance(value, list):

@@ -52,6 +52,9 @@ class Content(Protocol):
     def read(self, place: Place) -> Record | Unreadable | None:
         """What a place holds; nothing if it is blank."""
 
+    def whole(self, place: Place) -> dict[str, Any] | Unreadable | None:
+        """Everything that a place holds, for hosts who want more than texts; nothing if it is blank."""
+
     def value(self, place: Place) -> Any:
         """A record as parsed, None where it cannot be."""
 

@@ -54,6 +54,16 @@ def test_a_file_that_stops_in_the_middle_is_an_error(codec: str, keep: float, tm
         content(path)
 
 
+@pytest.mark.parametrize("codec", [".gz", ".bz2"])  # a zstd frame need not have a checksum
+@pytest.mark.parametrize("at", [30, 60, 300])
+def test_damage_inside_compressed_text_is_an_error(codec: str, at: int, tmp_path: Path) -> None:
+    data = COMPRESS[codec](b"".join(b"line %d of %d\n" % (number, number**3) for number in range(400)))
+    path = tmp_path / f"a.jsonl{codec}"
+    path.write_bytes(data[:at] + b"\x00\x00\x00\x00" + data[at + 4 :])
+    with pytest.raises(ShardError, match=r"near byte"):
+        content(path)
+
+
 @compressed
 @pytest.mark.parametrize("at", [0.02, 0.51])
 def test_damage_is_an_error_in_the_first_stream_and_in_the_second(codec: str, at: float, tmp_path: Path) -> None:

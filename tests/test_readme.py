@@ -67,6 +67,13 @@ def test_the_python_snippets_run(number: int, says: str, tmp_path: Path) -> None
     assert says == done.stdout
 
 
+def test_the_datatrove_snippet_makes_a_pipeline(tmp_path: Path) -> None:
+    *imports, pipeline = blocks("py")[0].strip().splitlines()
+    code = "\n".join([*imports, f"assert 3 == len({pipeline})"])
+
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+
+
 def test_what_readme_shows_of_a_scan_is_what_a_rule_says() -> None:
     rules = {rule.name: rule for rule in rules_of(load_config())}
     shown = blocks("")[1]

@@ -21,7 +21,7 @@ from decontam.errors import InputError
 from decontam.files import BLOCK, Digesting, Far, describe, is_remote, naming, open_bytes, plain_errors, store_of
 
 _PART = ".decontam-part"
-_TEMPORARY = re.compile(rf"\.(.+)\.\d+-\d+{re.escape(_PART)}")
+_TEMPORARY = re.compile(rf"\.(.+)\.\d+(?:-\d+)?{re.escape(_PART)}")
 _LONGEST = 255  # bytes that disks let a name have
 _TALLIES = "tallies/"  # what commits a shard
 _SYNCS = 16  # files that wait for the disk at once

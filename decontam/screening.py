@@ -7,7 +7,7 @@ screened in parts, each with a mark of its own, so that an interrupted run need 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from itertools import groupby
 from time import perf_counter
@@ -71,19 +71,23 @@ class Screener:
     def screen(self, shard: Shard, notify: Notify = lambda tally, size: None) -> dict[str, Any]:
         """Screen one shard and publish its outputs. The result is what its tally file holds.
 
-        Raises ShardError where the shard cannot be read or the output cannot be written; then no tally is published.
+        Raises ShardError where the shard cannot be read or the output cannot be written; then nothing is published on a disk,
+        and no tally in an object store.
         """
         started = perf_counter()
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         self._cut, self._unscreened = False, set()
         try:
             with self._opened(shard) as content:
-                tally, outputs = self._screen(shard, content, notify)
-                result = self._result(shard, content, tally, outputs)
-            result["seconds"] = {"total": perf_counter() - started, **self.seconds}
+                done = self._in_parts(shard, content, notify)
+                with self.folder.together() if self.folder else nullcontext():
+                    tally, outputs = self._joined(shard, content, done) if done else self._screen(shard, content, notify)
+                    result = self._result(shard, content, tally, outputs)
+                    result["seconds"] = {"total": perf_counter() - started, **self.seconds}
+                    if self.folder is not None:
+                        with self.folder.publishing(f"tallies/{shard.name}.json") as file:
+                            file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
             if self.folder is not None:
-                with self.folder.publishing(f"tallies/{shard.name}.json") as file:
-                    file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
                 parts.clear(self.folder, shard)
         except OSError as error:
             raise ShardError(f"{shard.path}: {unwritten(error)}") from error
@@ -123,8 +127,6 @@ class Screener:
         everything: Callable[[int], bool] = lambda position: True  # noqa: E731
         if self.folder is None:
             return self._look(unchanged(shard, content.places(everything)), content, None, _Nothing(), notify), {}
-        if self.limit is None and shard.size > self.config.output.checkpoint_bytes:
-            return self._in_parts(self.folder, shard, content, notify)
         with ExitStack() as stack:
             kept = self._kept(stack, self.folder, shard, content)
             into = Outputs(stack, self.folder, shard.name, names_of(shard.name), content, kept)
@@ -136,8 +138,11 @@ class Screener:
         given = self.config.output
         return Kept(stack, folder, shard, content, lambda: self._opened(shard), given.kept, given.zstd_level)
 
-    def _in_parts(self, folder: Folder, shard: Shard, content: Content, notify: Notify) -> tuple[Tally, dict[str, Any]]:
-        size = self.config.output.checkpoint_bytes
+    def _in_parts(self, shard: Shard, content: Content, notify: Notify) -> list[parts.Part]:
+        """Screen a large shard, each part published by itself; nothing for others."""
+        size, folder = self.config.output.checkpoint_bytes, self.folder
+        if folder is None or self.limit is not None or shard.size <= size:
+            return []
         mark = {"fingerprint": self.fingerprint, "stamp": shard.stamp, "size": shard.size, "bytes": size}
         done = parts.finished(folder, shard, mark)
         total = sum((part.tally for part in done.values()), Tally())
@@ -154,14 +159,18 @@ class Screener:
             part = parts.Part(number, tally, tuple(sorted(self._unscreened)), tuple(into.errors.spilled))
             parts.mark(folder, shard, part, mark)
             done[number], total = part, total + tally
-        self._unscreened.update(path for part in done.values() for path in part.unscreened)
+        return [done[number] for number in sorted(done)]
+
+    def _joined(self, shard: Shard, content: Content, done: list[parts.Part]) -> tuple[Tally, dict[str, Any]]:
+        assert self.folder is not None  # noqa: S101 - there are no parts without one
+        total = sum((part.tally for part in done), Tally())
+        self._unscreened.update(path for part in done for path in part.unscreened)
         with ExitStack() as stack, self._opened(shard) as again:
-            kept = self._kept(stack, folder, shard, again)
-            into = Outputs(stack, folder, shard.name, names_of(shard.name), again, kept)
-            numbers = sorted(done)
-            parts.replay(folder, shard, numbers, again, kept)
+            kept = self._kept(stack, self.folder, shard, again)
+            into = Outputs(stack, self.folder, shard.name, names_of(shard.name), again, kept)
+            parts.replay(self.folder, shard, [part.number for part in done], again, kept)
             kept.finish(_staying(total), cut=False)
-            parts.join(folder, shard, [done[number] for number in numbers], into)
+            parts.join(self.folder, shard, done, into)
         return total, {**kept.outputs(content), **into.outputs()}
 
     def _look(self, places: Iterable[Place], content: Content, into: Outputs | None, kept: Keeping, notify: Notify) -> Tally:

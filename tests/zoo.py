@@ -325,7 +325,39 @@ RECORDS = [
     ]
 ]
 
-PARQUET: list[Kind] = []
-"""Broken Parquet files belong here, once Parquet is read: cut footer, cut page, damaged page, no magic, no text column, zero rows."""
+
+def _table(rows: int = 4000, **options: object) -> bytes:
+    sink = io.BytesIO()
+    texts = [_RANDOM.randbytes(40).hex() for _ in range(rows)]
+    pq.write_table(pa.table({"id": [str(row) for row in range(rows)], "text": texts}), sink, **{"row_group_size": 1000, **options})
+    return sink.getvalue()
+
+
+_WHOLE = _table(compression="zstd", use_dictionary=False, write_page_checksum=True)
+_MIDDLE = len(_WHOLE) // 2
+_UNREADABLE = "not Parquet that can be read"
+PARQUET = [
+    _fails(f"Parquet: {name}", "odd.parquet", data, says)
+    for name, data, says in [
+        ("zero bytes", b"", _UNREADABLE),
+        ("magic only", b"PAR1", _UNREADABLE),
+        ("magic twice, nothing between", b"PAR1" * 2, _UNREADABLE),
+        ("JSON lines", TEXT, _UNREADABLE),
+        ("gzip", gzip.compress(_WHOLE), _UNREADABLE),
+        ("random bytes", _NOISE, _UNREADABLE),
+        ("cut in the middle", _WHOLE[:_MIDDLE], _UNREADABLE),
+        ("cut by one byte", _WHOLE[:-1], _UNREADABLE),
+        ("cut before the footer", _WHOLE[: -8 - struct.unpack("<I", _WHOLE[-8:-4])[0]], _UNREADABLE),
+        ("its beginning missing", _WHOLE[_MIDDLE:], _UNREADABLE),
+        ("a footer longer than the file", _WHOLE[:-8] + struct.pack("<I", 2**31 - 1) + b"PAR1", _UNREADABLE),
+        ("a footer of no length", _WHOLE[:-8] + struct.pack("<I", 0) + b"PAR1", _UNREADABLE),
+        ("a damaged footer", _WHOLE[:-200] + bytes(100) + _WHOLE[-100:], _UNREADABLE),
+        ("an encrypted footer", b"PARE" + _WHOLE[4:-4] + b"PARE", _UNREADABLE),
+        ("bytes behind it", _WHOLE + b"\n", _UNREADABLE),
+        ("a hole in a page", _WHOLE[:_MIDDLE] + bytes(4000) + _WHOLE[_MIDDLE + 4000 :], rf"row group \d, .*{_UNREADABLE}"),
+        ("two files, one behind the other, the second cut", _WHOLE + _WHOLE[:_MIDDLE], _UNREADABLE),
+        ("a feather file", b"ARROW1\x00\x00" + _NOISE[:500] + b"ARROW1", _UNREADABLE),
+    ]
+]
 
 KINDS = [*FILES, *_codecs(), *[_reads(f"name: {name[:30]!r}", name, TEXT, TEXT) for name in NAMES], *RECORDS, *PARQUET]

@@ -100,12 +100,18 @@ class Lines:
 
     def read(self, place: Place) -> Record | Unreadable | None:
         """What a line holds; nothing if it is blank."""
-        line = place.raw
-        if isinstance(line, Oversized) or place.size > self._most:
-            return Unreadable("too_large", f"{place.size:,} bytes, input.max_record_bytes is {self._most:,}")
+        line = self.line(place)
+        if isinstance(line, Unreadable):
+            return line
         if not line or line.isspace():
             return None
         return self._layout.read(line, self._name, place.row)
+
+    def line(self, place: Place) -> bytes | Unreadable:
+        """A line as it is, but for one that is too long."""
+        if isinstance(place.raw, Oversized) or place.size > self._most:
+            return Unreadable("too_large", f"{place.size:,} bytes, input.max_record_bytes is {self._most:,}")
+        return place.raw
 
     def value(self, place: Place) -> Any:
         """A line parsed, None where it is not JSON."""

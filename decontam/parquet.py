@@ -6,6 +6,7 @@ exactly. What Arrow would write otherwise than it was is listed, or refused wher
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from decontam.errors import ShardError
 from decontam.files import BLOCK, describe, open_bytes
+from decontam.jsontext import line_of
 from decontam.layout import Layout, Place, Unreadable
 from decontam.paths import EACH, replaced
 from decontam.types import Record, Redaction
@@ -134,6 +136,7 @@ class Rows:
         self._other = layout.other(_written(leaf) for leaf in leaves if not layout.screens(leaf))
         self._batch: pa.RecordBatch | None = None
         self._columns: dict[str, list[Any]] = {}
+        self._whole: tuple[pa.RecordBatch | None, dict[str, list[Any]]] = (None, {})
         self.size = 0
         self._digest: str | None = None
         self._version, self.reencoded = _version(self._parquet)
@@ -187,6 +190,22 @@ class Rows:
         if size > self._most:
             return Unreadable("too_large", f"{size:,} bytes of text, input.max_record_bytes is {self._most:,}")
         return record
+
+    def line(self, place: Place) -> bytes | Unreadable:
+        """All columns of a row: what JSON has no word for as text, binary values that are no text in base64."""
+        problem = self.read(place)
+        if isinstance(problem, Unreadable):
+            return problem
+        raw: Row = place.raw
+        if raw.batch is not self._whole[0]:
+            self._whole = raw.batch, {name: _values(raw.batch.column(name)) for name in raw.batch.schema.names}
+        value = {name: values[raw.index] for name, values in self._whole[1].items()}
+        for name in [name for name, inner in value.items() if inner is _NOT_TEXT]:
+            held = raw.batch.column(name)[raw.index]
+            if not hasattr(held, "as_buffer"):
+                return Unreadable("bad_utf8", f"column {name!r} holds bytes that are not UTF-8")
+            value[name] = base64.b64encode(held.as_buffer()).decode()
+        return line_of(value)
 
     def value(self, place: Place) -> Any:
         """The strings of a row, and what it is asked for."""

@@ -52,6 +52,9 @@ class Content(Protocol):
     def read(self, place: Place) -> Record | Unreadable | None:
         """What a place holds; nothing if it is blank."""
 
+    def line(self, place: Place) -> bytes | Unreadable:
+        """A record as a line of JSON, for those who take nothing else."""
+
     def value(self, place: Place) -> Any:
         """A record as parsed, None where it cannot be."""
 

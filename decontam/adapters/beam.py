@@ -16,7 +16,7 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from decontam.adapters.beam_rows import Errored, Found, Line, Quarantined, errored, found, like, plain, quarantined, size_of
+from decontam.adapters.beam_rows import Errored, Found, Line, Quarantined, errored, found, like, line_or_null, plain, quarantined
 from decontam.config import Config, load_config
 from decontam.documents import Documents, Screened, count_in
 from decontam.layout import Unreadable
@@ -79,7 +79,7 @@ class _Screen(beam.DoFn):
             document: Any = Unreadable(element.reason, element.message) if element.reason else element.line
         else:
             source, row, document = self._source, next(self._numbers), plain(element)
-            size = size_of(document)
+            size = len(line_or_null(document))
         screened = self._documents.screen(document, source, row)
         count_in(self._tally, screened, size)
         self._sizes[screened.outcome].update(size)
@@ -90,7 +90,7 @@ class _Screen(beam.DoFn):
     def _outputs(self, element: Any, document: Any, source: str, screened: Screened) -> Iterable[Any]:
         id, outcome, changed, verdict, error = screened
         if verdict is None or error is not None:
-            raw = None if isinstance(document, Unreadable) else document
+            raw = None if isinstance(document, Unreadable) else line_or_null(document)
             yield TaggedOutput("errors", errored(id, source, error or Unreadable("stage_failed", ""), raw))
             return
         if verdict.action <= Action.TAG:

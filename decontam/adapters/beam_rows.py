@@ -91,7 +91,7 @@ def _writable(text: str) -> str:
 
 def quarantined(id: str, source: str, reason: str, verdict: Verdict, document: Any, exact: bool) -> Quarantined:
     """The row of a document that was taken out; `document` is what may be kept of it."""
-    text = None if document is None else _line(document).decode()
+    text = None if document is None else line_or_null(document).decode()
     evidence = line_of(verdict_row(id, verdict)).decode()
     return Quarantined(_writable(id), _writable(source), verdict.action.name.lower(), reason, text, exact, evidence)
 
@@ -104,27 +104,23 @@ def found(id: str, source: str, outcome: str, verdict: Verdict) -> Iterable[Foun
         yield Found(id=_writable(id), source=_writable(source), outcome=outcome, **said)
 
 
-def errored(id: str, source: str, error: Unreadable, document: Any) -> Errored:
+def errored(id: str, source: str, error: Unreadable, raw: bytes | None) -> Errored:
     """The row of a document that could not be screened."""
-    raw = None if document is None else _line(document)
     text = encoded = None
-    try:
-        text = None if raw is None else raw.decode()
-    except UnicodeDecodeError:
-        encoded = base64.b64encode(raw).decode()  # type: ignore[arg-type]
+    if raw is not None:
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            encoded = base64.b64encode(raw).decode()
     return Errored(_writable(id), _writable(source), error.reason, _writable(error.message), text, encoded)
 
 
-def _line(document: Any) -> bytes:
+def line_or_null(document: Any) -> bytes:
+    """A document as a line of JSON, or as it is if it is one."""
     try:
         return document if isinstance(document, bytes) else line_of(document)
     except (ValueError, RecursionError):  # it holds itself, or is nested too deeply for anybody
         return b"null"
-
-
-def size_of(document: Any) -> int:
-    """Bytes of a document as a line of JSON."""
-    return len(_line(document))
 
 
 def plain(value: Any) -> Any:

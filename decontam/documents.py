@@ -5,7 +5,7 @@ Every adapter is a translation into this and out of it; nothing here knows a hos
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import orjson
 
 from decontam.chain import Chain
-from decontam.config import Config, chain_of, check
+from decontam.config import Config, Quarantine, chain_of, check
 from decontam.layout import Layout, Unreadable, layout_of
 from decontam.paths import replaced
-from decontam.policy import redacted
+from decontam.policy import Policy, redacted
 from decontam.tally import OUTCOME, Tally
 from decontam.types import Action, Field, Finding, Record, Redaction, Verdict
 
@@ -61,9 +61,14 @@ class Documents:
     options: Mapping[str, Any]
     _layout: Layout = field(init=False, repr=False, compare=False)
     _key: bytes = field(init=False, repr=False, compare=False)
+    _most: int = field(init=False, repr=False, compare=False)
+    _quarantine: Quarantine = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_layout", layout_of(check(dict(self.options))))
+        config = check(dict(self.options))
+        object.__setattr__(self, "_layout", layout_of(config))
+        object.__setattr__(self, "_most", config.input.max_record_bytes)
+        object.__setattr__(self, "_quarantine", config.quarantine)
         object.__setattr__(self, "_key", orjson.dumps(self.options))
 
     @property
@@ -76,14 +81,16 @@ class Documents:
         return _chain(self._key)
 
     def screen(self, document: Any, source: str = "", row: int = 0, chain: Chain | None = None) -> Screened:
-        """What becomes of a text, a Record, or an object with texts where the config says.
+        """What becomes of a text, a Record, an object with texts where the config says, or bytes: such an object as a line of JSON.
 
-        `source` and `row` make the id of a document that has none. A document that cannot be screened is `errored`;
-        nothing is raised. `chain` is its own one, with a stopwatch in it for example.
+        `source` and `row` make the id of a document that has none. A document that cannot be screened is `errored`, and
+        so is an Unreadable, which stands for one; nothing is raised. `chain` is its own one, with a stopwatch in it for example.
         """
         if isinstance(document, str):
             record: Record | Unreadable = Record(f"{source}:{row}", (Field("text", document),), {"source": source})
-        elif isinstance(document, Record):
+        elif isinstance(document, bytes):
+            record = self._read(document, source, row)
+        elif isinstance(document, (Record, Unreadable)):
             record = document
         else:
             record = self._layout.record(document, source, row)
@@ -98,22 +105,29 @@ class Documents:
             return Screened(record.id, outcome, document, verdict)
         if verdict.action == Action.REDACT:
             try:
-                return Screened(record.id, outcome, with_redactions(document, verdict.redactions), verdict)
+                return Screened(record.id, outcome, self.redacted(document, verdict.redactions), verdict)
             except RecursionError:
                 return Screened(record.id, "errored", None, None, Unreadable("not_redactable", "nested too deeply to be written again"))
         return Screened(record.id, outcome, None, verdict)
 
+    def _read(self, line: bytes, source: str, row: int) -> Record | Unreadable:
+        most = self._most
+        if len(line) > most:
+            return Unreadable("too_large", f"{len(line):,} bytes, input.max_record_bytes is {most:,}")
+        return self._layout.read(line, source, row)
+
+    def redacted(self, document: Any, redactions: Sequence[Redaction]) -> Any:
+        """A copy of a document with the redactions made and everything else as it was; of bytes, every other byte."""
+        if isinstance(document, bytes):
+            return self._layout.redact(document, tuple(redactions))
+        return with_redactions(document, redactions)
+
     def held(self, document: Any, verdict: Verdict | None) -> Any:
-        """What quarantine keeps of a document that is taken out: all of it, all but its credentials, or nothing (None)."""
-        given = self.options["quarantine"]
+        """What quarantine may keep of a document: all of it, all but its credentials, or nothing: None."""
         if verdict is None:
             return document
-        if verdict.action == Action.DROP or given["original"] == "drop":
-            return None
-        secrets = [finding for finding in verdict.findings if finding.stage == "secrets" and finding.strength]
-        if secrets and given["secrets"] == "drop":
-            return with_redactions(document, self.chain.policy.redactions(secrets))
-        return document
+        masks = masks_of(self._quarantine, self.chain.policy, verdict)
+        return None if masks is None else self.redacted(document, masks) if masks else document
 
     def screen_all(self, documents: Iterable[Any], source: str = "") -> Iterator[Screened]:
         """The same for any number of documents, one at a time, as they are asked for."""
@@ -132,6 +146,14 @@ def _repeated(source: str) -> Iterator[str]:
 @lru_cache(maxsize=8)
 def _chain(options: bytes) -> Chain:
     return chain_of(check(orjson.loads(options)))
+
+
+def masks_of(given: Quarantine, policy: Policy, verdict: Verdict) -> tuple[Redaction, ...] | None:
+    """What to mask in a record before quarantine keeps it; None where nothing of it may be kept."""
+    if given.original == "drop" or verdict.action == Action.DROP:
+        return None
+    secrets = [finding for finding in verdict.findings if finding.stage == "secrets" and finding.strength]
+    return policy.redactions(secrets) if given.secrets == "drop" else ()
 
 
 def with_redactions(document: Any, redactions: Iterable[Redaction]) -> Any:

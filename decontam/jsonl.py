@@ -6,8 +6,6 @@ blank ones, so that a row number finds its line with any tool.
 
 from __future__ import annotations
 
-import base64
-import json
 import tempfile
 from collections.abc import Callable, Iterator
 from typing import IO, Any, NamedTuple
@@ -75,20 +73,6 @@ class _Growing:
         return line
 
 
-def line_of(value: Any) -> bytes:
-    """A value of a host as a line of JSON, also where it holds what JSON has no word for: bytes become base64, the rest text."""
-    try:
-        return orjson.dumps(value, default=_plain)
-    except (orjson.JSONEncodeError, RecursionError):  # lone surrogates, integers beyond 64 bits, keys that are no strings
-        return json.dumps(value, default=_plain).encode()
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # numpy
-        return value.tolist()
-    return base64.b64encode(value).decode() if isinstance(value, (bytes, bytearray)) else str(value)
-
-
 class Lines:
     """The content of a shard of JSON lines; what it hands out as `raw` is a line, or an Oversized one."""
 
@@ -125,10 +109,14 @@ class Lines:
         return self._layout.whole(line) if isinstance(line, bytes) else line
 
     def _line(self, place: Place) -> bytes | Unreadable | None:
-        line: bytes | Oversized = place.raw
-        if isinstance(line, Oversized) or place.size > self._most:
+        line = self.line(place)
+        return None if isinstance(line, bytes) and (not line or line.isspace()) else line
+
+    def line(self, place: Place) -> bytes | Unreadable:
+        """A line as it is, but for one that is too long."""
+        if isinstance(place.raw, Oversized) or place.size > self._most:
             return Unreadable("too_large", f"{place.size:,} bytes, input.max_record_bytes is {self._most:,}")
-        return line if line and not line.isspace() else None
+        return place.raw
 
     def value(self, place: Place) -> Any:
         """A line parsed, None where it is not JSON."""

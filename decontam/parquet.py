@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from decontam.errors import ShardError
 from decontam.files import BLOCK, describe, open_bytes
+from decontam.jsontext import line_of
 from decontam.layout import Layout, Place, Unreadable
 from decontam.paths import EACH, replaced
 from decontam.types import Record, Redaction
@@ -211,6 +212,11 @@ class Rows:
             return column.to_pylist()
         except _BROKEN:  # nanoseconds without pandas, years beyond 9999: what Python has no value for
             return column.cast(pa.string()).to_pylist()
+
+    def line(self, place: Place) -> bytes | Unreadable:
+        """All columns of a row: what JSON has no word for as text, binary values that are no text in base64."""
+        value = self.whole(place)
+        return value if isinstance(value, Unreadable) else line_of(value)
 
     def value(self, place: Place) -> Any:
         """The strings of a row, and what it is asked for."""

@@ -18,6 +18,7 @@ import orjson
 from decontam import parts
 from decontam.chain import Chain, timed
 from decontam.config import Config
+from decontam.documents import masks_of
 from decontam.errors import ShardError
 from decontam.files import BLOCK
 from decontam.folders import Folder
@@ -229,12 +230,8 @@ class Screener:
 
     def _held(self, place: Place, verdict: Verdict, content: Content) -> Any:
         """What quarantine keeps of a record: all of it, nothing, or all but its credentials."""
-        if self.config.quarantine.original == "drop":
-            return None
-        secrets = [finding for finding in verdict.findings if finding.stage == "secrets" and finding.strength]
-        if secrets and self.config.quarantine.secrets == "drop":
-            return content.redact(place, self.chain.policy.redactions(secrets))
-        return place.raw
+        masks = masks_of(self.config.quarantine, self.chain.policy, verdict)
+        return None if masks is None else content.redact(place, masks) if masks else place.raw
 
 
 def _staying(tally: Tally) -> int:

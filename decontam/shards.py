@@ -55,6 +55,9 @@ class Content(Protocol):
     def whole(self, place: Place) -> dict[str, Any] | Unreadable | None:
         """Everything that a place holds, for hosts who want more than texts; nothing if it is blank."""
 
+    def line(self, place: Place) -> bytes | Unreadable:
+        """A record as a line of JSON, for those who take nothing else."""
+
     def value(self, place: Place) -> Any:
         """A record as parsed, None where it cannot be."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,7 +120,97 @@ def any_iterable(documents: list[dict], name: str, folder: Path) -> Told:
     return Told(kept, found, counts_of(tally))
 
 
-DOORS: list[Callable[[list[dict], str, Path], Told]] = [cli_rows, cli_parts, any_iterable]
+def _written(documents: list[dict], folder: Path) -> Path:
+    (folder / "in").mkdir()
+    (folder / "in/a.jsonl").write_text("".join(json.dumps(document) + "\n" for document in documents))
+    return folder / "in"
+
+
+def _in_datatrove(folder: Path, config: str | Config, out: Path) -> tuple[list[Any], Tally]:
+    """What comes out at the end of reader, step and writer, two ranks one after the other; and the books."""
+    from decontam.adapters.datatrove import Decontam, DecontamReader, books
+
+    steps = DecontamReader(str(folder), config=config, errors=str(out / "e")), Decontam(config, quarantine=str(out / "q"))
+    kept = [document for rank in range(2) for document in steps[1].run(steps[0].run(rank=rank, world_size=2), rank, 2)]
+    return kept, books(str(out / "q"))
+
+
+def datatrove(documents: list[dict], name: str, folder: Path) -> Told:
+    kept, tally = _in_datatrove(_written(documents, folder), name, folder)
+    found = {
+        row["id"]: sorted(finding_of(finding) for finding in row["findings"])
+        for table in (folder / "q").rglob("*.parquet")
+        for row in pq.read_table(table).to_pylist()
+    }
+    rows = {}
+    for document in kept:
+        evidence = json.loads(document.metadata.pop("decontam")["findings"])
+        if evidence:
+            found[document.id] = sorted(map(finding_of, evidence))
+        row = {"id": document.id, **document.metadata, **({"text": document.text} if name == "default" else {})}
+        rows[document.id] = {key: value for key, value in row.items() if key != "file_path"}
+    return Told(rows, found, counts_of(tally))
+
+
+def _in_beam(
+    source: Callable, config: str | Config, folder: Path, **options: Any
+) -> tuple[dict[str, list[Any]], dict[str, dict[str, int]]]:
+    """What each output holds, and the counters."""
+    import apache_beam as beam
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    from decontam.adapters.beam import Decontaminate
+
+    runner = "DirectRunner" if options else FnApiRunner()
+    pipeline = beam.Pipeline(runner=runner, options=PipelineOptions(**options))
+    outputs = source(pipeline) | Decontaminate(config)
+    for name, output in outputs._asdict().items():
+        text = output | f"{name} as text" >> beam.Map(lambda element: base64.b64encode(pickle.dumps(element)).decode())
+        text | name >> beam.io.WriteToText(str(folder / name))
+    result = pipeline.run()
+    result.wait_until_finish()
+    counts: dict[str, dict[str, int]] = {name: {} for name in COUNTERS}
+    for counter in result.metrics().query(beam.metrics.MetricsFilter().with_namespace("decontam"))["counters"]:
+        group, slash, label = counter.key.metric.name.partition("/")
+        if slash and group in counts:
+            counts[group][label] = counter.committed
+    said = {name: [_unpickled(line) for path in folder.glob(f"{name}-*") for line in path.read_text().split()] for name in outputs._fields}
+    return said, {name: dict(sorted(numbers.items())) for name, numbers in counts.items()}
+
+
+def _unpickled(line: str) -> Any:
+    return pickle.loads(base64.b64decode(line))
+
+
+def _beam(documents: list[dict], name: str, folder: Path, **options: Any) -> Told:
+    from decontam.adapters.beam_shards import ReadShards
+
+    path = _written(documents, folder)
+    outputs, counts = _in_beam(lambda pipeline: pipeline | ReadShards(str(path), name), name, folder, **options)
+    found: dict[str, list[Finding]] = {}
+    for row in outputs["findings"]:
+        found.setdefault(row.id, []).append(finding_of(row._asdict()))
+    kept = {row["id"]: row for row in (json.loads(line.line) for line in outputs["kept"])}
+    return Told(kept, {id: sorted(findings) for id, findings in found.items()}, counts)
+
+
+def beam_in_memory(documents: list[dict], name: str, folder: Path) -> Told:
+    return _beam(documents, name, folder)
+
+
+def beam_in_processes(documents: list[dict], name: str, folder: Path) -> Told:
+    return _beam(documents, name, folder, direct_running_mode="multi_processing", direct_num_workers=2)
+
+
+DOORS: list[Callable[[list[dict], str, Path], Told]] = [
+    cli_rows,
+    cli_parts,
+    any_iterable,
+    datatrove,
+    beam_in_memory,
+    beam_in_processes,
+]
 
 
 @pytest.fixture(scope="module", params=CORPORA)
@@ -165,3 +257,23 @@ def test_the_command_line_reads_what_there_is_to_read(tmp_path: Path) -> None:
     _, counts = _run(raw_lines(tmp_path), config, tmp_path / "out", 0)
 
     assert RAW == counts["outcomes"]
+
+
+def test_datatrove_reads_what_there_is_to_read(tmp_path: Path) -> None:
+    raw_lines(tmp_path)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "raw.jsonl").rename(tmp_path / "in/raw.jsonl")
+    _, tally = _in_datatrove(tmp_path / "in", load_config(None, {"input": {"max_error_rate": 1.0}}), tmp_path)
+    errors = [line for path in (tmp_path / "e").rglob("*.jsonl") for line in path.read_text().splitlines()]
+
+    assert RAW == {**tally.outcomes, "errored": tally.outcomes["errored"] + len(errors)}
+
+
+def test_beam_reads_what_there_is_to_read(tmp_path: Path) -> None:
+    from decontam.adapters.beam_shards import ReadShards
+
+    path = raw_lines(tmp_path)
+    outputs, counts = _in_beam(lambda pipeline: pipeline | ReadShards(str(path)), "default", tmp_path)
+
+    assert RAW == counts["outcomes"]
+    assert RAW["errored"] == len(outputs["errors"])

@@ -28,7 +28,7 @@ from decontam.config import Config, fingerprint, rules_of
 from decontam.documents import Documents, Screened, count_in
 from decontam.errors import ConfigError, did_you_mean
 from decontam.evidence import finding_row
-from decontam.jsonl import line_of
+from decontam.jsontext import line_of
 from decontam.tally import Tally
 
 __all__ = ["Decontam", "DecontamReader", "DecontamWriter", "Pii", "Secrets", "Signatures", "books"]

@@ -20,7 +20,8 @@ from decontam.config import Config, check
 from decontam.errors import ShardError
 from decontam.files import codec_of
 from decontam.folders import Folder
-from decontam.jsonl import LineWriter, line_of
+from decontam.jsonl import LineWriter
+from decontam.jsontext import line_of
 from decontam.layout import Unreadable, layout_of
 from decontam.outputs import ErrorLog
 from decontam.paths import steps

@@ -15,7 +15,7 @@ import orjson
 from decontam import tables
 from decontam.errors import BooksError, InputError
 from decontam.folders import Folder
-from decontam.jsonl import line_of
+from decontam.jsontext import line_of
 from decontam.outputs import ErrorLog
 from decontam.places import Place
 from decontam.tally import Tally

@@ -2,8 +2,9 @@
 
     python tests/bench/doors.py [MEGABYTES] [REPEATS]
 
-Each case is a process of its own that prints the CPU time of its loop: start-up, compiling and first use are left out.
-The cases of one round follow one another, so that a neighbour on the machine disturbs all of them.
+Each case is a process of its own. For datatrove it prints the CPU time of its loop: start-up, compiling and first use are left
+out. For Beam, which does not let go of its workers, start-up counts. The cases of one round follow one another, so that a neighbour on the
+machine disturbs all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import corpus
-from throughput import _lines, _texts, _timed
+import throughput
+from throughput import _texts, _timed, lines_of
 
 WARM = "Somebody wrote to somebody, and nobody answered."
 
@@ -115,7 +117,42 @@ def datatrove_ours_and_step(path: str, out: str) -> None:
     _through(_our_reader(path), _step(out), _our_writer(out))
 
 
+def run(path: str, out: str) -> None:
+    """decontam run, one worker, everything written."""
+    throughput.run_one_worker(path, out)
+
+
+def _beam(path: str, out: str, screen: bool) -> None:
+    import apache_beam as beam
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    from decontam.adapters.beam import Decontaminate
+    from decontam.adapters.beam_shards import ReadShards, WriteShards
+
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        lines = pipeline | ReadShards(path + ".d")
+        if not screen:
+            lines | WriteShards(f"{out}/kept")
+            return
+        outputs = lines | Decontaminate()
+        outputs.kept | "Kept" >> WriteShards(f"{out}/kept")
+        for name in ("quarantined", "findings"):
+            outputs._asdict()[name] | name >> beam.io.WriteToParquet(f"{out}/{name}/part")
+        outputs.errors | "Errors" >> WriteShards(f"{out}/errors")
+
+
+def beam_noop(path: str, out: str) -> None:
+    """ReadShards and WriteShards in memory, nothing between them."""
+    _beam(path, out, screen=False)
+
+
+def beam_screen(path: str, out: str) -> None:
+    """ReadShards, Decontaminate, WriteShards in memory, everything written."""
+    _beam(path, out, screen=True)
+
+
 CASES = (chain_alone, datatrove_step, datatrove_stock, datatrove_stock_and_step, datatrove_ours, datatrove_ours_and_step)
+WHOLE = (run, beam_noop, beam_screen)
 Seconds = dict[str, float]
 RATIOS: tuple[tuple[str, Callable[[Seconds], float], str], ...] = (
     ("datatrove: the step / the chain alone", lambda s: s["datatrove_step"] / s["chain_alone"], "at most 1.3"),
@@ -126,6 +163,7 @@ RATIOS: tuple[tuple[str, Callable[[Seconds], float], str], ...] = (
     ),
     ("datatrove: stock reader, step, stock writer / the chain alone", lambda s: s["datatrove_stock_and_step"] / s["chain_alone"], ""),
     ("datatrove: our reader, step, our writer / the chain alone", lambda s: s["datatrove_ours_and_step"] / s["chain_alone"], ""),
+    ("decontam run / Beam in memory", lambda s: s["run"] / s["beam_screen"], "at least 0.6"),
     ("datatrove: stock reader and writer / ours", lambda s: s["datatrove_stock"] / s["datatrove_ours"], "at least 4"),
 )
 
@@ -140,16 +178,22 @@ def measure(case: Callable[[str, str], None], path: str) -> float:
     return float(json.loads(printed)["cpu"])
 
 
+def _round(path: str) -> Seconds:
+    loops = {case.__name__: measure(case, path) for case in CASES}
+    return loops | {case.__name__: throughput.measure(case, path, __file__) for case in WHOLE}
+
+
 def main(megabytes: float, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/corpus.jsonl.zst"
         corpus.write(Path(path), megabytes)
-        lines = _lines(path)
+        lines = lines_of(path)
         size = sum(len(line) + 1 for line in lines) / 1e6
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
               f"{size:.0f} MB of JSON lines, {len(lines):,} documents, {repeats} rounds")  # fmt: skip
-        rounds = [{case.__name__: measure(case, path) for case in CASES} for _ in range(repeats)]
-    for case in CASES:
+        throughput.split(path, 8)
+        rounds = [_round(path) for _ in range(repeats)]
+    for case in (*CASES, *WHOLE):
         spent = statistics.median(seconds[case.__name__] for seconds in rounds)
         print(f"{case.__name__:<26} {spent:8.2f} CPU s {size / spent:8.1f} MB/s   {(case.__doc__ or '').splitlines()[0]}")
     for name, ratio, goal in RATIOS:
@@ -159,6 +203,6 @@ def main(megabytes: float, repeats: int) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--case"]:
-        {case.__name__: case for case in CASES}[sys.argv[2]](*sys.argv[3:])
+        {case.__name__: case for case in (*CASES, *WHOLE)}[sys.argv[2]](*sys.argv[3:])
     else:
         main(float(sys.argv[1]) if len(sys.argv) > 1 else 100, int(sys.argv[2]) if len(sys.argv) > 2 else 3)

@@ -27,13 +27,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 import corpus
 
 
-def _lines(path: str) -> list[bytes]:
+def lines_of(path: str) -> list[bytes]:
     with Path(path).open("rb") as file:
         return zstandard.ZstdDecompressor().stream_reader(file).read().splitlines()
 
 
 def _texts(path: str) -> list[str]:
-    return [orjson.loads(line)["text"] for line in _lines(path)]
+    return [orjson.loads(line)["text"] for line in lines_of(path)]
 
 
 def _timed(work: Callable[[], object]) -> None:
@@ -45,7 +45,7 @@ def _timed(work: Callable[[], object]) -> None:
 
 def floor(path: str, out: str) -> None:
     """Read zst, split, parse, encode, write the raw lines to zst level 1: what no screening can go below."""
-    lines = _lines(path)
+    lines = lines_of(path)
     with (Path(out) / "floor.zst").open("wb") as file, zstandard.ZstdCompressor(level=1).stream_writer(file) as writer:
         batch: list[bytes] = []
         for line in lines:
@@ -109,12 +109,12 @@ RATIOS = (
 )
 
 
-def measure(case: Callable[[str, str], None], path: str) -> float:
+def measure(case: Callable[[str, str], None], path: str, script: str = __file__) -> float:
     """CPU seconds of one case, children included."""
     out = tempfile.mkdtemp()
     try:
         before = os.times()
-        command = [sys.executable, __file__, "--case", case.__name__, path, out]
+        command = [sys.executable, script, "--case", case.__name__, path, out]
         # Everybody's modules are compiled to bytecode once, not in every process.
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment).stdout
@@ -130,10 +130,10 @@ def main(megabytes: float, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/corpus.jsonl.zst"
         corpus.write(Path(path), megabytes)
-        _split(path, 8)
-        size = sum(len(line) + 1 for line in _lines(path)) / 1e6
+        split(path, 8)
+        size = sum(len(line) + 1 for line in lines_of(path)) / 1e6
         print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; "
-              f"{size:.0f} MB of JSON lines, {len(_lines(path)):,} documents, median of {repeats}")  # fmt: skip
+              f"{size:.0f} MB of JSON lines, {len(lines_of(path)):,} documents, median of {repeats}")  # fmt: skip
         seconds = {case.__name__: statistics.median(measure(case, path) for _ in range(repeats)) for case in CASES}
         for case in CASES:
             spent = seconds[case.__name__]
@@ -143,10 +143,10 @@ def main(megabytes: float, repeats: int) -> None:
         print(f"{'two workers / one, CPU time':<36} {seconds['run_two_workers'] / seconds['run_one_worker']:6.2f}x   (goal 1.1x at most)")
 
 
-def _split(path: str, shards: int) -> None:
+def split(path: str, shards: int) -> None:
     """The same corpus in several shards, beside it, for the cases with workers."""
     Path(f"{path}.d").mkdir()
-    lines = _lines(path)
+    lines = lines_of(path)
     for number in range(shards):
         data = b"".join(line + b"\n" for line in lines[number::shards])
         Path(f"{path}.d/{number}.jsonl.zst").write_bytes(zstandard.ZstdCompressor(level=3).compress(data))

@@ -26,6 +26,8 @@ from apache_beam.testing import test_stream
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.transforms.window import FixedWindows, TimestampedValue
 from apache_beam.yaml.yaml_transform import YamlTransform
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decontam.adapters.beam import NAMESPACE, Decontaminate, Decontaminated, _Screen
 from decontam.adapters.beam_rows import Errored, Found, Quarantined
@@ -166,6 +168,8 @@ ODD = [
     (b'{"text": "\xff"}', "bad_utf8", None),
     ({"text": 1, "lone": "\ud800"}, "not_text", '{"text": 1, "lone": "\\ud800"}'),
     ({"text": 1, "deep": HOLDS_ITSELF}, "not_text", "null"),
+    (beam.Row(text="x", deep=HOLDS_ITSELF), "malformed", "null"),
+    (HOLDS_ITSELF, "malformed", "null"),
 ]
 
 
@@ -180,6 +184,26 @@ def test_what_cannot_be_screened_goes_to_errors_and_nothing_raises() -> None:
         assert (reason, raw) == (output.value.reason, output.value.raw)
         assert (raw is None) == (output.value.raw_base64 is not None)
         registry.get_coder(Errored).encode(output.value)
+
+
+value = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.binary() | st.decimals() | st.dates(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(), inner) | st.builds(lambda text, more: beam.Row(text=text, more=more), st.text(), inner)
+    ),
+)
+
+
+@given(value)
+def test_every_document_comes_out_once_whatever_it_is(document: object) -> None:
+    screen = _Screen(Documents(CONFIG.to_dict()), "")
+    screen.setup()
+    screen.start_bundle()
+    outputs = list(screen.process(document))
+    tags = [output.tag if isinstance(output, TaggedOutput) else "kept" for output in outputs]
+
+    assert 1 == len([tag for tag in tags if tag != "findings"])
+    assert tags[0] != "kept" or document is outputs[0] or screen._tally.outcomes["redacted"]
 
 
 def test_ids_are_nobody_elses_where_documents_have_none() -> None:
@@ -290,7 +314,7 @@ def written(folder: Path) -> list[bytes]:
     "options",
     [
         pytest.param(["--direct_running_mode=in_memory"], id="in memory"),
-        pytest.param(["--direct_running_mode=multi_processing", "--direct_num_workers=2"], id="processes"),
+        pytest.param(["--direct_running_mode=multi_processing", "--direct_num_workers=2"], id="processes", marks=pytest.mark.slow),
         pytest.param(["--direct_runner_bundle_repeat=2"], id="every bundle three times"),
     ],
 )
@@ -337,7 +361,7 @@ def test_a_line_without_an_id_is_called_by_its_place(tmp_path: Path) -> None:
         outputs = pipeline | ReadShards(str(tmp_path), small) | Decontaminate(small)
 
         expect(outputs.findings | beam.Map(lambda row: (row.id, row.source)), [("a.jsonl:1", "a.jsonl")])
-        expect(outputs.errors | beam.Map(lambda row: (row.id, row.reason, row.raw)), [("a.jsonl:2", "too_large", None)])
+        expect(outputs.errors | beam.Map(lambda row: (row.id, row.reason, row.raw)), [("a.jsonl:2", "too_large", "")])
 
 
 def test_a_broken_shard_fails_the_pipeline_by_name_and_leaves_nothing(tmp_path: Path) -> None:
@@ -425,6 +449,7 @@ def _providers() -> list:
     return parse_providers("", PROVIDER)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("beam*")), ids=lambda path: path.name)
 def test_the_pipelines_run_and_are_short(path: Path, tmp_path: Path) -> None:
     source = shard(tmp_path / "rows.jsonl", [HUMAN, MAIL, API])

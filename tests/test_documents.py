@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 import decontam
 from decontam.config import load_config
+from decontam.layout import Unreadable
 from decontam.types import Field, Record
 
-from .test_run import API, HUMAN, MAIL
+from .test_run import API, BOTH, HUMAN, KEY, MAIL
 
 DOCUMENTS = decontam.load()
 
@@ -29,6 +30,10 @@ DOCUMENTS = decontam.load()
         ({"text": None}, "errored", "error_not_text"),
         ({"other": "x"}, "errored", "error_missing_text"),
         (5, "errored", "error_not_object"),
+        (b'{"text": "Plain words."}', "kept", ""),
+        (b'{"text": "x"', "errored", "error_malformed"),
+        (b'{"text": "\xff"}', "errored", "error_bad_utf8"),
+        (Unreadable("too_large", "70,000,000 bytes"), "errored", "error_too_large"),
     ],
 )
 def test_what_becomes_of_a_document(document: object, outcome: str, reason: str) -> None:
@@ -45,6 +50,23 @@ def test_what_is_kept_is_the_very_document_and_what_is_redacted_a_copy() -> None
     assert DOCUMENTS.screen(HUMAN).document is HUMAN
     assert {**mail, "text": "write to <EMAIL>, please"} == screened.document
     assert mail["text"] == MAIL["text"]
+
+
+def test_a_line_changes_inside_its_redactions_only_and_every_equal_key_is_screened() -> None:
+    line = b'{ "text": "%s", "n": 1.0, "text":"b"}' % MAIL["text"].encode()
+
+    assert line.replace(b"odalys.brennwald@gartenfreunde-nord.de", b"<EMAIL>") == DOCUMENTS.screen(line).document
+
+
+@pytest.mark.parametrize(
+    ("option", "held"),
+    [({"secrets": "keep"}, BOTH), ({}, {**BOTH, "text": BOTH["text"].replace(KEY, "<SECRET>")}), ({"original": "drop"}, None)],
+    ids=["all", "no credentials", "nothing"],
+)
+def test_quarantine_may_keep_what_the_config_says(option: dict, held: object) -> None:
+    documents = decontam.load(load_config(overrides={"quarantine": option}))
+
+    assert held == documents.held(BOTH, documents.screen(BOTH).verdict)
 
 
 def test_documents_are_taken_one_by_one_as_they_are_asked_for() -> None:

@@ -90,7 +90,7 @@ class _Screen(beam.DoFn):
     def _outputs(self, element: Any, document: Any, source: str, screened: Screened) -> Iterable[Any]:
         id, outcome, changed, verdict, error = screened
         if verdict is None or error is not None:
-            raw = None if isinstance(document, Unreadable) else line_or_null(document)
+            raw = element.line if isinstance(element, Line) else line_or_null(element)
             yield TaggedOutput("errors", errored(id, source, error or Unreadable("stage_failed", ""), raw))
             return
         if verdict.action <= Action.TAG:

@@ -68,8 +68,8 @@ class Found(NamedTuple):
 class Errored(NamedTuple):
     """A document that could not be screened, and why. `raw` is the line, or the document as JSON text.
 
-    `raw_base64` stands for bytes that are no text. Both are null where a record was too large to be handed on: it is
-    still in its shard, at its row.
+    `raw_base64` stands for bytes that are no text. A record too large to be handed on is empty here; it is still in its
+    shard, at its row.
     """
 
     id: str
@@ -104,14 +104,13 @@ def found(id: str, source: str, outcome: str, verdict: Verdict) -> Iterable[Foun
         yield Found(id=_writable(id), source=_writable(source), outcome=outcome, **said)
 
 
-def errored(id: str, source: str, error: Unreadable, raw: bytes | None) -> Errored:
+def errored(id: str, source: str, error: Unreadable, raw: bytes) -> Errored:
     """The row of a document that could not be screened."""
     text = encoded = None
-    if raw is not None:
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError:
-            encoded = base64.b64encode(raw).decode()
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        encoded = base64.b64encode(raw).decode()
     return Errored(_writable(id), _writable(source), error.reason, _writable(error.message), text, encoded)
 
 
@@ -125,10 +124,19 @@ def line_or_null(document: Any) -> bytes:
 
 def plain(value: Any) -> Any:
     """A row of any make as an object; texts, lines and objects as they are."""
+    try:
+        return _plain(value)
+    except RecursionError:
+        return Unreadable("malformed", "nested too deeply to be read")
+
+
+def _plain(value: Any) -> Any:
     row = _row_of(value)
     if row is not None:
-        return {name: plain(inner) for name, inner in row.items()}
-    return [plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+        return {name: _plain(inner) for name, inner in row.items()}
+    if isinstance(value, dict):
+        return value if type(value) is dict else dict(value)
+    return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def like(value: Any, document: Any) -> Any:

@@ -214,7 +214,7 @@ class Rows:
             return column.cast(pa.string()).to_pylist()
 
     def line(self, place: Place) -> bytes | Unreadable:
-        """All columns of a row: what JSON has no word for as text, binary values that are no text in base64."""
+        """All columns of a row: what JSON has no word for as text, binary values in base64."""
         value = self.whole(place)
         return value if isinstance(value, Unreadable) else line_of(value)
 

@@ -349,7 +349,7 @@ def test_parquet_rows_become_lines(tmp_path: Path) -> None:
             rows,
             [
                 ("a.parquet", 0, {"id": "a", "text": HUMAN["text"], "raw": "/w==", "n": 1}),
-                ("a.parquet", 1, {"id": "b", "text": MASKED, "raw": "x", "n": None}),
+                ("a.parquet", 1, {"id": "b", "text": MASKED, "raw": "eA==", "n": None}),
             ],
         )
 

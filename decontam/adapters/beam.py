@@ -83,7 +83,7 @@ class _Screen(beam.DoFn):
         screened = self._documents.screen(document, source, row)
         count_in(self._tally, screened, size)
         self._sizes[screened.outcome].update(size)
-        if screened.outcome == "kept":
+        if screened.verdict is not None and not screened.verdict.findings:
             return (element,)
         return self._outputs(element, document, source, screened)
 

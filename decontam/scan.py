@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -30,6 +31,9 @@ sre_parser: Any = import_module("re._parser" if sys.version_info >= (3, 11) else
 _WIDEST_CHARACTER = 4  # bytes
 _WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
 _CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
+
+
+_FIRST_WORD = re.compile(rb"\w+|$")
 
 
 class Match(NamedTuple):
@@ -121,7 +125,8 @@ class Compiled(NamedTuple):
 def compiled(rule: Rule) -> Compiled:
     """A rule ready to be looked for."""
     pattern = compile_pattern(rule.bounded)
-    return Compiled(rule, pattern.search, pattern.groups, _reach(rule.bounded))
+    # What stands together may go on for as long as the text: no window around an anchor is wide enough.
+    return Compiled(rule, pattern.search, pattern.groups, None if rule.together else _reach(rule.bounded))
 
 
 def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:
@@ -132,6 +137,28 @@ def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | Non
         if candidate.span[0] < candidate.span[1]:
             yield candidate
         start = candidate.whole[1]
+
+
+def clusters(rule: Rule, found: Iterable[Candidate], data: bytes) -> Iterator[Candidate]:
+    """Each place where so many different candidates stand side by side as the rule asks for; without `together`, each."""
+    if rule.together is None:
+        yield from found
+        return
+    side_by_side: deque[tuple[int, bytes]] = deque()
+    start = end = -1
+    for candidate in found:
+        span = candidate.span
+        side_by_side.append((span[0], _FIRST_WORD.findall(data[slice(*span)].lower())[0]))
+        while span[1] - side_by_side[0][0] > rule.together.bytes:
+            side_by_side.popleft()
+        if len({word for _, word in side_by_side}) < rule.together.distinct:
+            continue
+        if start >= 0 and side_by_side[0][0] > end:
+            yield Candidate((start, end), (start, end))
+            start = -1
+        start, end = side_by_side[0][0] if start < 0 else start, span[1]
+    if start >= 0:
+        yield Candidate((start, end), (start, end))
 
 
 def _reach(pattern: str) -> int | None:
@@ -199,7 +226,7 @@ class Scanner:
                     continue
                 looked_for = self._patterns.get(index) or self._compiled(index)
                 for window in _windows(ends, looked_for.reach, len(data)):
-                    for candidate in candidates(looked_for, data, *window):
+                    for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
                         strength = judge(looked_for.rule, data, candidate)
                         if strength is not None:
                             found.append((looked_for.rule, Span(*candidate.span), strength))

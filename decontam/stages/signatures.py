@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from decontam.extents import extent
 from decontam.rules import Nearby
 from decontam.scan import Match, Scanner, finding, near
 from decontam.types import Finding, Span
@@ -24,6 +25,9 @@ _LEADERS = ":\"' \t\r\n"
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»", "„": "“", "‹": "›"}
 # Kinds that are prose: they count as mentioned where they are quoted. Payloads are full of quotes of their own.
 _PROSE = {"REFUSAL", "SELF_IDENTIFICATION", "KNOWLEDGE_CUTOFF", "UI_ARTEFACT", "CITATION", "CHAT_TEMPLATE", "REASONING"}
+
+# Kinds that are parts of a payload, which may be cut out of a document.
+_PAYLOADS = {"API_PAYLOAD", "API_STREAM", "API_ID", "API_HEADER", "API_ERROR", "TOOL_CALL", "MASKED_SIGNATURE"}
 
 
 def _in_inline_code(text: str, span: Span) -> bool:
@@ -79,10 +83,18 @@ class Signatures:
         return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None
 
     def _findings(self, view: View, matches: Iterable[Match]) -> Iterator[Finding]:
+        reached: Span | None = None
         for match in matches:
             if match.rule.stage == self.name:
+                detail: dict[str, Any] = {}
                 mention = self._mention(view, match.rule.kind, match.span)
-                yield finding(match, view, **({"mention": mention} if mention else {}))
+                if mention:
+                    detail["mention"] = mention
+                elif match.rule.kind in _PAYLOADS:
+                    if reached is None or not (reached.start <= match.span.start and match.span.end <= reached.end):
+                        reached = extent(view.text, match.span)
+                    detail["extent"] = list(reached)
+                yield finding(match, view, **detail)
 
     def inspect(self, view: View) -> list[Finding]:
         matches = view.once(self.scanner, self.scanner.find)

@@ -31,7 +31,7 @@ def attributed(findings: Iterable[Finding]) -> str | None:
 
     Each rule counts once, as often as it may have matched.
     """
-    evidence = {}
+    evidence: dict[str, tuple[int, tuple[str, ...]]] = {}
     for finding in findings:
         providers = providers_of(finding)
         if providers and finding.strength > Strength.MENTION:

@@ -2,7 +2,8 @@
 
 Soft hyphens and zero-width characters are taken out; full-width, mathematical and ligature letters, foreign digits
 and exotic spaces become plain ones; look-alike letters become Latin, only inside words that mix scripts; HTML
-entities and JSON escapes are decoded, also when they were escaped twice or thrice.
+entities, JSON and percent escapes and base64 are decoded, also when they were escaped twice or thrice; the marks of a
+comment or a quotation come off the beginning of lines.
 
 Folding is for text that needs it: `TRIGGERS` are cheap patterns (RE2 syntax, run in the same pass as the rules), and
 a text in which none of them fires is its own folded form as far as any rule can tell. The price is that a trigger
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import html
 import re
+import string
 import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
@@ -23,6 +25,7 @@ from typing import Any, NamedTuple
 
 import re2
 
+from decontam.decoding import BASE64_RUN, BASE64_TRIGGER, PERCENT_RUN, PERCENT_TRIGGER, from_base64, from_percent
 from decontam.types import Span
 
 _LEVELS = 3  # JSON in JSON in JSON has been seen in logs; deeper nesting has not
@@ -49,6 +52,7 @@ _SPACES = _characters((0xA0, 0xA0), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F,
 _HYPHENS = _characters((0x2010, 0x2012), (0x2212, 0x2212), (0xFE63, 0xFE63), (0xFF0D, 0xFF0D))
 # Full-width punctuation matters only where a number or an address is written with it; nothing else asks for it.
 _PUNCTUATION = _characters((0xFF05, 0xFF05), (0xFF08, 0xFF0B), (0xFF0E, 0xFF0F), (0xFF3F, 0xFF3F))
+_WIDE_PUNCTUATION = _characters((0xFF01, 0xFF0F), (0xFF1A, 0xFF1F), (0xFF3B, 0xFF3F), (0xFF5B, 0xFF5E))
 _OTHER_SCRIPTS = _characters((0x370, 0x3FF), (0x400, 0x52F))
 
 _LOOKALIKES = dict(
@@ -67,9 +71,28 @@ class _Disguise(NamedTuple):
     edit: str
 
 
+_COMMENT = r"(?:/{2,3}!?|#{1,4}|>{1,4}|\*|--|;{1,2}|\|)"
+# A break inside a formula, or a line of data: other comments are left alone, or every source file would be scanned twice.
+_BROKEN = (
+    r"(?i:\b(?:as|an?|AI|I|am|language|large|artificial|my|knowledge|last|training|sorry|but|update|up|cannot|can't|not|of|by)"
+    r"[ ,]{0,2}\n[ \t]{0,12}" + _COMMENT + r"[ \t]{1,4}"
+    r"(?:an?|AI|language|model|models|large|artificial|intelligence|am|not|I|cannot|can't|knowledge|cutoff|cut-off|update|"
+    r"training|have|apologi[sz]e|sorry|assistant|developed|trained|created|my|last|OpenAI|Anthropic)\b)"
+)
+_DATA_KEYS = (
+    "choices|finish_reason|usage|message|role|content|object|candidates|stop_reason|(?:prompt|completion|input|output|total)_tokens"
+)
+
 _DISGUISES: dict[str, _Disguise] = {
+    "base64": _Disguise(BASE64_TRIGGER, BASE64_RUN),
+    "percent": _Disguise(PERCENT_TRIGGER, PERCENT_RUN),
+    "comment": _Disguise(
+        rf"{_BROKEN}|(?:^|\n)[ \t]{{0,12}}{_COMMENT}[ \t]{{1,12}}"
+        rf"""(?:data: ?\{{|[{{\[,]{{0,2}} {{0,9}}["'](?:{_DATA_KEYS})["'] ?[:=]|(?:{_DATA_KEYS}): ?\S|[{{\[]\n)""",
+        rf"(?:(?<=\n)|\A)[ \t]*{_COMMENT}[ \t](?=data:|event:|\Z)|(?:\n[ \t]*{_COMMENT}[ \t]*(?=\n))+|(?:\n|\A)[ \t]*{_COMMENT}(?:[ \t]|$)",
+    ),
     "invisible": _Disguise(f"[{_INVISIBLE}]|[{_PLAIN}][{_JOINERS}][{_PLAIN}]", f"[{_INVISIBLE}{_JOINERS}]+"),
-    "styled": _Disguise(f"[{_STYLED}]", f"[{_STYLED}{_PUNCTUATION}]"),
+    "styled": _Disguise(f"[{_STYLED}]", f"[{_STYLED}{_WIDE_PUNCTUATION}]"),
     "digit": _Disguise(f"[{_FOREIGN_DIGITS}]{{4}}", f"[{_FOREIGN_DIGITS}]"),
     "separator": _Disguise(f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", f"[{_SPACES}{_HYPHENS}{_PUNCTUATION}]"),
     # What to take off is a whole word; see _mixed_words.
@@ -88,6 +111,9 @@ TRIGGERS: tuple[str, ...] = tuple(disguise.trigger for disguise in _DISGUISES.va
 """Patterns that say a text may have something to fold; RE2 syntax, no captures."""
 
 
+_SHORTEST_BASE64 = 40
+_BASE64_LETTERS = frozenset("+/_-" + string.ascii_letters + string.digits)
+_LINE_STARTS = frozenset("\n \t/#>*-;|")
 _MIXED = list(_DISGUISES).index("mixed")
 
 
@@ -132,10 +158,21 @@ def _unescape(escape: str) -> str:
     return "".join(map(chr, units))
 
 
-@lru_cache(maxsize=4096)
 def _plain(found: str) -> str:
     """What stands behind a disguised piece of text."""
+    if found[0] == "%":
+        return from_percent(found)
+    if len(found) >= _SHORTEST_BASE64 and found[0] in _BASE64_LETTERS:
+        said = from_base64(found)
+        return found if said is None else f"\n{said}\n"  # a text of its own, whatever stands around it
+    return _behind(found)
+
+
+@lru_cache(maxsize=4096)
+def _behind(found: str) -> str:
     first = found[0]
+    if first in _LINE_STARTS:
+        return "" if first != "\n" else "\n" if "\n" in found[1:] else " "
     if first == "\\":
         return _unescape(found)
     if first == "&":

@@ -1,6 +1,6 @@
-"""What the default config finds, and what it wrongly takes out, on the labelled sets of ../shared/data; quality_signatures.py is for signatures.
+"""What the default config finds, and what it wrongly takes out, on the labelled sets of ../shared/data.
 
-    python tests/bench/quality.py [pii] [secrets]
+    python tests/bench/quality.py [pii] [secrets]        (signatures: quality_signatures.py)
 
 Rates come with N and a 95 % Wilson interval. The packs were written with these sets at hand: read the figures as an upper bound.
 """

@@ -206,9 +206,8 @@ def human(chain: Chain) -> None:
                 false.append(
                     (row["id"], verdict.action.name, sorted({f.rule for f in verdict.findings if f.strength == Strength.CONCLUSIVE}))
                 )
-    print(
-        f"human documents taken out: {len(false)} of {count:,} ({wilson(len(false), count)}; 0 would bound the rate at {3 / max(1, count):.4%})"
-    )
+    bound = f"none in so many would bound the rate at {3 / max(1, count):.4%}"
+    print(f"human documents taken out: {len(false)} of {count:,} ({wilson(len(false), count)}; {bound})")
     for what in false:
         print("  ", *what)
 

@@ -43,7 +43,13 @@ def _in_quotes(text: str, span: Span, answer_keys: tuple[str, ...]) -> bool:
     if not closing or closing not in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]:
         return False
     key, colon, rest = before[:-1].rpartition(":")
-    return not (colon and not rest.strip() and _last_word(key) in answer_keys)
+    return not (colon and not rest.strip() and _last_word(key) in answer_keys and _is_data(text))
+
+
+def _is_data(text: str) -> bool:
+    """Whether the text is a row of data, or several, and not a document in which one is shown."""
+    text = text.strip()
+    return text[:1] in ("{", "[") and text[-1:] in ("}", "]")
 
 
 def _last_word(text: str) -> str:

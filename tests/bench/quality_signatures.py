@@ -199,7 +199,7 @@ def near_misses(chain: Chain, misses: bool) -> None:
 def human(chain: Chain) -> None:
     count, false = 0, []
     for row in shared_rows("synthetic/*.jsonl.zst"):
-        if row["label"] == "human":
+        if row["label"] == "human" and row["attack"] in (None, "none"):  # the others were rewritten by models
             count += 1
             verdict = chain.screen_text(row["text"])
             if taken(verdict):

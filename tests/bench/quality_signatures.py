@@ -37,7 +37,9 @@ SAME = {
     "meta-llama-family": {"meta-llama"},
     "google-gemini": {"google-vertex"},
     "google-vertex": {"google-gemini"},
-    "huggingface": {"huggingface-tgi", "any-openai-compatible"},
+    "huggingface": {"huggingface-tgi", "any-openai-compatible", "cerebras"},
+    "azure-ai": {"azure-openai"},
+    "azure-openai": {"azure-ai"},
 }
 
 

@@ -1,7 +1,7 @@
 """Decoding: text that was carried in another alphabet, where it can be read at all.
 
-Base64 of plain text gives itself away: bytes below 128 leave marks in three letters of every four, which random data keep up for
-a dozen groups once in 10^11 places. So the trigger is nearly certain, and images or keys are not decoded.
+Whether a text holds base64 worth reading is told by words that payloads and answers are full of, as base64 writes them at each of
+the three places where they may begin. To look for base64 as such costs more than all rules together.
 """
 
 from __future__ import annotations
@@ -9,14 +9,31 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterator
 from urllib.parse import unquote_to_bytes
 
 _LONGEST = 1 << 20  # characters of one run
 _READABLE = 0.95
-_ASCII_GROUP = "[A-Za-f][A-HQ-Xg-nw-z0-3][ABEFIJMNQRUVYZcdghklopstwx014589][0-9A-Za-z+/_-]"
+_WORDS = (
+    '"content"', '"choices"', '"message"', '"model"', '"role": "', '"role":"', '"usage"', '"text": "', '"text":"', '"output', '"type": "',
+    '"type":"', '"delta"', '_tokens"', "TokenCount", '"finish', "assistant", "language model", "I'm sorry", "I cannot", "I can't",
+    "As an AI", "I apologi", "artificial intell", "knowledge cut", "oaicite", "chatgpt", "ChatGPT",
+)  # fmt: skip
 
-BASE64_TRIGGER = f"(?:{_ASCII_GROUP}){{12}}"
-"""RE2 syntax: somewhere here 36 ASCII characters are written in base64."""
+
+def _written(word: str) -> Iterator[str]:
+    """The letters that stand for the word wherever it begins.
+
+    >>> sorted(_written("As an AI"))
+    ['BcyBhbiBBS', 'FzIGFuIEFJ', 'QXMgYW4gQU']
+    """
+    for shift in range(3):
+        letters = base64.b64encode(bytes(shift) + word.encode()).decode()
+        yield letters[-(-8 * shift // 6) : 8 * (shift + len(word)) // 6]
+
+
+BASE64_TRIGGER = "|".join(sorted(re.escape(letters) for word in _WORDS for letters in _written(word)))
+"""RE2 syntax: one of the words is written here in base64."""
 
 BASE64_RUN = r"(?:[0-9A-Za-z+/_-]{40,}[ \t]*\\?\r?\n[ \t]*)*[0-9A-Za-z+/_-]{40,}(?:[ \t]*\r?\n[ \t]*[0-9A-Za-z+/_-]{2,})?={0,2}"
 """For `re`: a run that may be base64, also broken into lines."""

@@ -73,11 +73,12 @@ class _Disguise(NamedTuple):
 
 _COMMENT = r"(?:/{2,3}!?|#{1,4}|>{1,4}|\*|--|;{1,2}|\|)"
 # A break inside a formula, or a line of data: other comments are left alone, or every source file would be scanned twice.
+_BREAK = rf"[ ,]{{0,2}}\n[ \t]{{0,12}}{_COMMENT}[ \t]{{1,4}}"
 _BROKEN = (
-    r"(?i:\b(?:as|an?|AI|I|am|language|large|artificial|my|knowledge|last|training|sorry|but|update|up|cannot|can't|not|of|by)"
-    r"[ ,]{0,2}\n[ \t]{0,12}" + _COMMENT + r"[ \t]{1,4}"
-    r"(?:an?|AI|language|model|models|large|artificial|intelligence|am|not|I|cannot|can't|knowledge|cutoff|cut-off|update|"
-    r"training|have|apologi[sz]e|sorry|assistant|developed|trained|created|my|last|OpenAI|Anthropic)\b)"
+    rf"\b(?:AI|language|[Aa]rtificial|knowledge|training|large language|[Aa]s an|am an|sorry, but|but I|I apologi[sz]e){_BREAK}"
+    r"(?:an?|AI|language|models?|artificial|intelligence|cannot|can't|am|I|cutoff|cut-off|update|assistant|as|but|for)\b"
+    rf"|\b(?:as|an?|I|am|my|My|large|last|but|cannot){_BREAK}"
+    r"(?:AI|language model|large language|artificial intel|knowledge|training data|apologi[sz]e|sorry)\b"
 )
 _DATA_KEYS = (
     "choices|finish_reason|usage|message|role|content|object|candidates|stop_reason|(?:prompt|completion|input|output|total)_tokens"
@@ -89,7 +90,7 @@ _DISGUISES: dict[str, _Disguise] = {
     "comment": _Disguise(
         rf"{_BROKEN}|(?:^|\n)[ \t]{{0,12}}{_COMMENT}[ \t]{{1,12}}"
         rf"""(?:data: ?\{{|[{{\[,]{{0,2}} {{0,9}}["'](?:{_DATA_KEYS})["'] ?[:=]|(?:{_DATA_KEYS}): ?\S|[{{\[]\n)""",
-        rf"(?:(?<=\n)|\A)[ \t]*{_COMMENT}[ \t](?=data:|event:|\Z)|(?:\n[ \t]*{_COMMENT}[ \t]*(?=\n))+|(?:\n|\A)[ \t]*{_COMMENT}(?:[ \t]|$)",
+        rf"(?:\n|\A)[ \t]*{_COMMENT}(?:[ \t](?:data:|event:)|[ \t]|$|(?=\n))",
     ),
     "invisible": _Disguise(f"[{_INVISIBLE}]|[{_PLAIN}][{_JOINERS}][{_PLAIN}]", f"[{_INVISIBLE}{_JOINERS}]+"),
     "styled": _Disguise(f"[{_STYLED}]", f"[{_STYLED}{_WIDE_PUNCTUATION}]"),
@@ -139,6 +140,8 @@ _INVISIBLE_FOUND = re.compile(f"[{_INVISIBLE}{_JOINERS}]")
 _SCRIPT_CHANGE = re.compile(f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}](?=[A-Za-z])")
 _WORD_LETTER = re.compile(rf"[A-Za-z{_OTHER_SCRIPTS}]")
 _LONGEST_WORD = 64
+DECODED = "\x02"
+"""Stands in a folded text where a decoded one begins."""
 
 
 _SHORT_ESCAPES = {'\\"': '"', r"\/": "/", r"\n": "\n", r"\r": "\r", r"\t": "\t"}
@@ -164,15 +167,22 @@ def _plain(found: str) -> str:
         return from_percent(found)
     if len(found) >= _SHORTEST_BASE64 and found[0] in _BASE64_LETTERS:
         said = from_base64(found)
-        return found if said is None else f"\n{said}\n"  # a text of its own, whatever stands around it
+        return found if said is None else f"{DECODED}\n{said}\n"  # a text of its own, whatever stands around it
     return _behind(found)
+
+
+def _line_start(found: str) -> str:
+    """Lines of a comment are joined to a paragraph; its empty lines, and the lines of a stream, stay lines."""
+    if found[-1] in " \t":
+        return " " if found[0] == "\n" else ""
+    return "\n" + found[found.find("data:") :] if found.endswith("data:") else "\nevent:" if found.endswith("event:") else "\n"
 
 
 @lru_cache(maxsize=4096)
 def _behind(found: str) -> str:
     first = found[0]
     if first in _LINE_STARTS:
-        return "" if first != "\n" else "\n" if "\n" in found[1:] else " "
+        return _line_start(found)
     if first == "\\":
         return _unescape(found)
     if first == "&":
@@ -224,6 +234,15 @@ def _pieces(text: str) -> tuple[list[str], list[str]]:
     else:
         pieces = plain = [text]
     return pieces, plain
+
+
+def is_disguised(text: str) -> bool:
+    """Whether letters of a piece of text were swapped or parted in secret; soft hyphens are for hyphenation.
+
+    >>> [is_disguised(name) for name in ("Ope\u200bnAI", "Оpenai", "Open\u00adAI", "OpenAI и Google")]
+    [True, True, False, False]
+    """
+    return bool(_SCRIPT_CHANGE.search(text) or _INVISIBLE_FOUND.search(text.replace("\u00ad", "")))
 
 
 class Folded:

@@ -35,6 +35,7 @@ from decontam.types import PROVENANCE, Strength
 from decontam.validators import VALIDATORS
 
 _LONGEST_ANCHOR = 64
+_LEAD = r"""[\s"'“>*#/|;-]{0,6}"""  # what may stand before the first word of a text
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
@@ -104,6 +105,8 @@ class Rule:
     pattern       RE2 syntax with bounded repeats; if it captures, the first group is the span
     gate          what the first pass looks for, "anchors" or "pattern"; where the default is slow (tests/bench/rules.py)
     not_before, not_after   characters that may not stand next to the match, written as inside [...]
+    disguised     only where letters were swapped for look-alikes, or invisible ones put between them: people do not do that
+    opens         keys of data; the match must begin the text, or in a row of data the string under one of them
     together      how many different things of those that the pattern names must stand side by side
     within, context, unless what must, should or must not stand near by
     validator     names from validators.py, each maybe with an argument: `luhn`, `entropy:3.5`, `stdnum:br.cpf`
@@ -125,6 +128,8 @@ class Rule:
     anchors: Words = ()
     not_before: str = ""
     not_after: str = ""
+    disguised: bool = False
+    opens: Words = ()
     together: Together | None = None
     within: Within | None = None
     context: Nearby | None = None
@@ -148,7 +153,7 @@ class Rule:
     @property
     def bounded(self) -> str:
         """The pattern with its forbidden neighbours written out: outer group 1 is the pattern."""
-        left = f"(?:^|[^{self.not_before}])" if self.not_before else ""
+        left = _LEAD if self.opens else f"(?:^|[^{self.not_before}])" if self.not_before else ""
         right = f"(?:$|[^{self.not_after}])" if self.not_after else ""
         return f"{left}({self.pattern}){right}"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decontam.folding import TRIGGERS, fold
+from decontam.folding import DECODED, TRIGGERS, fold
 from decontam.rules import compile_pattern
 from decontam.view import encode
 
@@ -40,9 +40,8 @@ DISGUISED = [
     pytest.param("｛＂ｉｄ＂：１｝", '{"id":1}', id="full-width brackets and quotation marks"),
     pytest.param("%7B%22id%22%3A%20%22caf%C3%A9%22%7D", '{"id": "café"}', id="percent escapes"),
     pytest.param("%257B%2522id%2522%253A%2520%25227%2522", '{"id": "7"', id="percent escapes twice"),
-    pytest.param(B64(SAID).decode(), f"\n{SAID.decode()}\n", id="base64"),
-    pytest.param(B64(B64(SAID)).decode(), f"\n\n{SAID.decode()}\n\n", id="base64 twice"),
-    pytest.param(encodebytes(SAID * 3).decode().rstrip(), f"\n{(SAID * 3).decode()}\n", id="base64 in lines"),
+    pytest.param(B64(SAID).decode(), f"{DECODED}\n{SAID.decode()}\n", id="base64"),
+    pytest.param(encodebytes(SAID * 3).decode().rstrip(), f"{DECODED}\n{(SAID * 3).decode()}\n", id="base64 in lines"),
     pytest.param('x\n// {\n//   "role": "assistant"\n// }', 'x {   "role": "assistant" }', id="data in comments"),
     pytest.param("As an AI\n# language model", "As an AI language model", id="a formula in comments"),
     pytest.param("my knowledge\n> cutoff", "my knowledge cutoff", id="a formula in quoted lines"),

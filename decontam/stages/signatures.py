@@ -24,10 +24,10 @@ _LONGEST_QUOTE = 240
 _LEADERS = ":\"' \t\r\n"
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "「": "」", "『": "』", "«": "»", "„": "“", "‹": "›"}
 # Kinds that are prose: they count as mentioned where they are quoted. Payloads are full of quotes of their own.
-_PROSE = {"REFUSAL", "SELF_IDENTIFICATION", "KNOWLEDGE_CUTOFF", "UI_ARTEFACT", "CITATION", "CHAT_TEMPLATE", "REASONING"}
+_PROSE = {"REFUSAL", "SELF_IDENTIFICATION", "KNOWLEDGE_CUTOFF", "UI_ARTEFACT", "CITATION", "CHAT_TEMPLATE", "REASONING", "MASKED_SIGNATURE"}
 
 # Kinds that are parts of a payload, which may be cut out of a document.
-_PAYLOADS = {"API_PAYLOAD", "API_STREAM", "API_ID", "API_HEADER", "API_ERROR", "TOOL_CALL", "MASKED_SIGNATURE"}
+_PAYLOADS = {"API_PAYLOAD", "API_STREAM", "API_ID", "API_HEADER", "API_ERROR", "TOOL_CALL"}
 
 
 def _in_inline_code(text: str, span: Span) -> bool:
@@ -43,7 +43,12 @@ def _in_quotes(text: str, span: Span, answer_keys: tuple[str, ...]) -> bool:
     if not closing or closing not in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]:
         return False
     key, colon, rest = before[:-1].rpartition(":")
-    return not (colon and not rest.strip() and _last_word(key) in answer_keys and _is_data(text))
+    return not (colon and not rest.strip() and (_last_word(key) in answer_keys or _has_one_key(text)) and _is_data(text))
+
+
+def _has_one_key(text: str) -> bool:
+    """Whether a row of data has but one key, or is the only value of such a row."""
+    return text.count('":') <= 1 + text.count('\\":')
 
 
 def _is_data(text: str) -> bool:

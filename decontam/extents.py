@@ -8,42 +8,51 @@ neighbouring lines that look like `key: value`.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
+from collections.abc import Sequence
 
 from decontam.types import Span
 
-_FARTHEST = 100_000  # characters on each side; who holds a longer payload holds little else
-_OPEN, _CLOSE = "{[", "}]"
 _BRACKET = re.compile(r"[{}\[\]]")
-_DATA = re.compile(r"""[{\[]\s{0,200}(?:\\{0,8}["'\[{\]}]|&quot;|-?\d|[A-Za-z_]\w{0,40}=|$)""")
+_DATA = re.compile(r"""[{\[]\s{0,200}(?:\\{0,8}["'[{\]}]|&quot;|-?\d|[A-Za-z_]\w{0,40}=|$)""")
 _KEY_LINE = re.compile(r"""[ \t]*(?:(?://|#|>|\*|data:|-)[ \t]*){0,3}["']?[A-Za-z_:][\w.:-]{0,60}["']?[ \t]*[:=](?:[ \t].*)?$""")
+_MOST_LINES = 1000  # on each side
 
 
-def _before(text: str, position: int) -> int | None:
-    """The outermost bracket around `position` of those that enclose data, walking outwards."""
-    found = None
-    depth = 0
-    floor = max(0, position - _FARTHEST)
-    for bracket in reversed(list(_BRACKET.finditer(text, floor, position))):
-        if bracket.group() in _CLOSE:
-            depth += 1
-        elif depth:
-            depth -= 1
-        elif _DATA.match(text, bracket.start()):
-            found = bracket.start()
-        else:
-            break
-    return found
+def data_regions(text: str) -> list[Span]:
+    """Where data stand in a text: from outermost brackets to where they close, in order. Linear in its length.
+
+    Brackets that never close are a truncated payload, which ends with its paragraph.
+
+    >>> data_regions('f() { x({"a": [1]}); } and {"b')
+    [Span(start=8, end=18), Span(start=27, end=30)]
+    """
+    regions = []
+    opened: list[tuple[int, bool]] = []  # where, and whether it encloses data
+    for bracket in _BRACKET.finditer(text):
+        if bracket.group() in "{[":
+            opened.append((bracket.start(), _DATA.match(text, bracket.start()) is not None))
+        elif opened:
+            start, is_data = opened.pop()
+            if is_data and not (opened and opened[-1][1]):
+                regions.append(Span(start, bracket.end()))
+    floor = 0
+    for at, (start, is_data) in enumerate(opened):
+        if is_data and start >= floor and not (at and opened[at - 1][1]):
+            blank = text.find("\n\n", start)
+            floor = len(text) if blank < 0 else blank
+            regions.append(Span(start, floor))
+    return _outermost(regions)
 
 
-def _after(text: str, opened: int, position: int) -> int:
-    """Where the bracket at `opened` closes; the end of the text's reach where it never does: a truncated payload."""
-    depth = 0
-    for bracket in _BRACKET.finditer(text, opened, min(len(text), position + _FARTHEST)):
-        depth += 1 if bracket.group() in _OPEN else -1
-        if depth == 0:
-            return max(bracket.end(), position)
-    blank = text.find("\n\n", position)
-    return len(text) if blank < 0 else blank
+def _outermost(regions: list[Span]) -> list[Span]:
+    kept: list[Span] = []
+    for region in sorted(regions, key=lambda span: (span.start, -span.end)):
+        if not kept or region.start >= kept[-1].end:
+            kept.append(region)
+        elif region.end > kept[-1].end:
+            kept[-1] = Span(kept[-1].start, region.end)
+    return kept
 
 
 def _lines(text: str, span: Span) -> Span:
@@ -51,34 +60,33 @@ def _lines(text: str, span: Span) -> Span:
     start = text.rfind("\n", 0, span.start) + 1
     end = text.find("\n", span.end)
     end = len(text) if end < 0 else end
-    while start > 0 and span.start - start < _FARTHEST:
-        above = text.rfind("\n", 0, start - 1) + 1
-        if not _KEY_LINE.match(text[above : start - 1]):
+    for _ in range(_MOST_LINES):
+        above = text.rfind("\n", 0, max(0, start - 1)) + 1
+        if not start or not _KEY_LINE.match(text[above : start - 1]):
             break
         start = above
-    while end < len(text) and end - span.end < _FARTHEST:
+    for _ in range(_MOST_LINES):
         below = text.find("\n", end + 1)
         below = len(text) if below < 0 else below
-        if not _KEY_LINE.match(text[end + 1 : below]):
+        if end == len(text) or not _KEY_LINE.match(text[end + 1 : below]):
             break
         end = below
     return Span(start, end)
 
 
-def extent(text: str, span: Span) -> Span:
-    """How far the payload reaches of which `span` is a part.
+def extent(text: str, span: Span, regions: Sequence[Span]) -> Span:
+    """How far the payload reaches of which `span` is a part; `regions` are the data of the text.
 
-    >>> extent('Try it: {"a": {"id": 7}} and go on.', Span(16, 20))
+    >>> text = 'Try it: {"a": {"id": 7}} and go on.'
+    >>> extent(text, Span(16, 20), data_regions(text))
     Span(start=8, end=24)
-    >>> extent('f() { x({"id": 7}); }', Span(9, 13))
-    Span(start=8, end=17)
     """
-    opened = _before(text, span.start)
-    if opened is None and text[span.start : span.start + 1] in ("{", "["):
-        opened = span.start
-    if opened is None:
-        return _lines(text, span)
-    return Span(opened, max(span.end, _after(text, opened, span.end)))
+    at = bisect_right(regions, span.start, key=lambda region: region.start) - 1
+    if at >= 0 and span.start < regions[at].end:
+        return Span(regions[at].start, max(span.end, regions[at].end))
+    if at + 1 < len(regions) and regions[at + 1].start < span.end:
+        return Span(span.start, max(span.end, regions[at + 1].end))
+    return _lines(text, span)
 
 
 def covered(spans: list[Span]) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from decontam.extents import extent
+from decontam.extents import data_regions, extent
 from decontam.rules import Nearby
 from decontam.scan import Match, Scanner, finding, near
 from decontam.types import Finding, Span
@@ -37,24 +37,31 @@ def _in_inline_code(text: str, span: Span) -> bool:
     return before.count("`") % 2 == 1 and "```" not in before and "`" in after
 
 
-def _in_quotes(text: str, span: Span, answer_keys: tuple[str, ...]) -> bool:
+def _in_quotes(view: View, span: Span, answer_keys: tuple[str, ...]) -> bool:
+    text = view.text
     before = text[max(0, span.start - _REACH) : span.start].rstrip()
     closing = _QUOTES.get(before[-1:], "")
     if not closing or closing not in text[span.end : span.end + _LONGEST_QUOTE].partition("\n")[0]:
         return False
     key, colon, rest = before[:-1].rpartition(":")
-    return not (colon and not rest.strip() and (_last_word(key) in answer_keys or _has_one_key(text)) and _is_data(text))
+    if not colon or rest.strip() or not view.once(_is_data, _is_data):
+        return True
+    return not (_last_word(key) in answer_keys or view.once(_has_one_key, _has_one_key))
 
 
-def _has_one_key(text: str) -> bool:
-    """Whether a row of data has but one key, or is the only value of such a row."""
-    return text.count('":') <= 1 + text.count('\\":')
-
-
-def _is_data(text: str) -> bool:
+def _is_data(view: View) -> bool:
     """Whether the text is a row of data, or several, and not a document in which one is shown."""
-    text = text.strip()
+    text = view.text.strip()
     return text[:1] in ("{", "[") and text[-1:] in ("}", "]")
+
+
+def _has_one_key(view: View) -> bool:
+    """Whether a row of data has but one key, or is the only value of such a row."""
+    return view.text.count('":') <= 1 + view.text.count('\\":')
+
+
+def _regions(view: View) -> list[Span]:
+    return data_regions(view.text)
 
 
 def _last_word(text: str) -> str:
@@ -88,7 +95,7 @@ class Signatures:
             return "inline code"
         if kind not in _PROSE:
             return None
-        if _in_quotes(view.text, span, self.answer_keys):
+        if _in_quotes(view, span, self.answer_keys):
             return "quoted"
         before = view.text[max(0, span.start - _REACH) : span.start].encode("utf-8", "replace")
         return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None
@@ -103,7 +110,7 @@ class Signatures:
                     detail["mention"] = mention
                 elif match.rule.kind in _PAYLOADS:
                     if reached is None or not (reached.start <= match.span.start and match.span.end <= reached.end):
-                        reached = extent(view.text, match.span)
+                        reached = extent(view.text, match.span, view.once(data_regions, _regions))
                     detail["extent"] = list(reached)
                 yield finding(match, view, **detail)
 

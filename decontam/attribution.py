@@ -38,8 +38,9 @@ def attributed(findings: Iterable[Finding]) -> str | None:
             evidence[finding.name] = max(evidence.get(finding.name, (0, providers)), (_SAYS[finding.strength], providers))
     if not evidence:
         return None
-    named = dict.fromkeys(name for _, providers in evidence.values() for name in providers)
-    return max(named, key=lambda name: _weight(name, list(evidence.values())))
+    weighed = [evidence[rule] for rule in sorted(evidence)]
+    named = sorted({name for _, providers in weighed for name in providers})
+    return max(named, key=lambda name: _weight(name, weighed))
 
 
 def _weight(name: str, evidence: Sequence[tuple[int, tuple[str, ...]]]) -> tuple[int, float]:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from typing import Any, NamedTuple
 
 import re2
@@ -170,11 +171,11 @@ class Openings:
             return
         starts = [0]
         if _DECODED in data:
-            starts += [match.end() for match in re.finditer(_DECODED, data)][:_MOST_ANSWERS]
+            starts += [match.end() for match in islice(re.finditer(_DECODED, data), _MOST_ANSWERS)]
         if data[:_LONGEST_LEAD].lstrip()[:1] in (b"{", b"["):
-            starts += [match.end() for match, _ in zip(self._answer.finditer(data), range(_MOST_ANSWERS), strict=False)]
+            starts += [match.end() for match in islice(self._answer.finditer(data), _MOST_ANSWERS)]
             if data.count(b'":') <= _NESTED:
-                starts += [match.end() for match in _ONLY_VALUE.finditer(data)]
+                starts += [match.end() for match in islice(_ONLY_VALUE.finditer(data), _MOST_ANSWERS)]
         for start in sorted(set(starts)):
             for index in self._set.Match(data[start : start + _LONGEST_OPENING]) or ():
                 hits.setdefault(self._owners[index], []).append(start)

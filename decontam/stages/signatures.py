@@ -6,6 +6,7 @@ what follows from it is the policy's affair.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -28,6 +29,14 @@ _PROSE = {"REFUSAL", "SELF_IDENTIFICATION", "KNOWLEDGE_CUTOFF", "UI_ARTEFACT", "
 
 # Kinds that are parts of a payload, which may be cut out of a document.
 _PAYLOADS = {"API_PAYLOAD", "API_STREAM", "API_ID", "API_HEADER", "API_ERROR", "TOOL_CALL"}
+
+
+# What a program fills in; what somebody masked is written in capitals.
+_PLACEHOLDER = re.compile(r"\$?\{\{?\s?[a-z_][\w.\[\]]{0,30}\s?\}|%\([a-z_]+\)s|%s\b|<%=")
+
+
+def _rest_of_sentence(text: str, span: Span) -> str:
+    return re.split(r"[.\n]", text[span.start : span.end + _REACH].replace("\n", " ", 2), maxsplit=1)[0]
 
 
 def _in_inline_code(text: str, span: Span) -> bool:
@@ -97,6 +106,8 @@ class Signatures:
             return None
         if _in_quotes(view, span, self.answer_keys):
             return "quoted"
+        if kind != "MASKED_SIGNATURE" and _PLACEHOLDER.search(_rest_of_sentence(view.text, span)):
+            return "template"
         before = view.text[max(0, span.start - _REACH) : span.start].encode("utf-8", "replace")
         return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None
 

@@ -162,11 +162,9 @@ def test_coverage_counts_rules_and_those_seen_in_a_recording() -> None:
 
 def test_diff_says_what_an_upgrade_changes(tmp_path: Path) -> None:
     rule = "{id: own.%s, kind: BADGE, strength: %s, why: %s, source: s, pattern: 'B-[0-9]{4}', catches: ['⟦B-1234⟧'], spares: [B-1]}"
-    packs = {
-        "old": [("a", "weak", "w"), ("b", "weak", "w"), ("c", "weak", "w")],
-        "new": [("a", "strong", "w"), ("b", "weak", "x"), ("d", "weak", "w")],
-    }
-    for name, rules in packs.items():
+    old = [("a", "weak", "w"), ("b", "weak", "w"), ("c", "weak", "w")]
+    new = [("a", "strong", "w"), ("b", "weak", "x"), ("d", "weak", "w")]
+    for name, rules in (("old", old), ("new", new)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "p.yaml").write_text("stage: pii\nabout: x\nrules:\n" + "".join(f"- {rule % given}\n" for given in rules))
     done = decontam("rules", "diff", tmp_path / "old", tmp_path / "new", "--json")

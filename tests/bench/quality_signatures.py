@@ -166,8 +166,9 @@ def recordings(chain: Chain, misses: bool) -> None:
                 print(f"missed {row['id']} {row['provider']} {row['source']}: {cause}")
         if row["kind"] in REAL and row["provider"] != "unknown-llm":
             right = verdict.provider in {row["provider"], *SAME.get(row["provider"], ())}
-            for name in ("all", row["provider"]):
-                named[name].append(right)
+            named["all"].append(right)
+            named["all, hosts and servers told apart"].append(verdict.provider == row["provider"])
+            named[row["provider"]].append(right)
             if misses and not right:
                 print(f"misnamed {row['id']} {row['provider']} {row['source']}: {verdict.provider}")
         if group != "the rest" and number % 5 == 0 and taken(verdict) and len(row["text"]) < 20_000:

@@ -34,4 +34,5 @@ def verdict_row(id: str, verdict: Verdict) -> dict[str, Any]:
         "action": verdict.action.name.lower(),
         "findings": [finding_row(finding) for finding in verdict.findings],
         "scores": dict(verdict.scores),
+        "provider": verdict.provider,
     }

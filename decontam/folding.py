@@ -2,7 +2,8 @@
 
 Soft hyphens and zero-width characters are taken out; full-width, mathematical and ligature letters, foreign digits
 and exotic spaces become plain ones; look-alike letters become Latin, only inside words that mix scripts; HTML
-entities and JSON escapes are decoded, also when they were escaped twice or thrice.
+entities, JSON and percent escapes and base64 are decoded, also when they were escaped twice or thrice; the marks of a
+comment or a quotation come off the beginning of lines.
 
 Folding is for text that needs it: `TRIGGERS` are cheap patterns (RE2 syntax, run in the same pass as the rules), and
 a text in which none of them fires is its own folded form as far as any rule can tell. The price is that a trigger
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import html
 import re
+import string
 import unicodedata
 from bisect import bisect_right
 from functools import lru_cache
@@ -23,6 +25,7 @@ from typing import Any, NamedTuple
 
 import re2
 
+from decontam.decoding import BASE64_RUN, BASE64_TRIGGER, PERCENT_RUN, PERCENT_TRIGGER, from_base64, from_percent
 from decontam.types import Span
 
 _LEVELS = 3  # JSON in JSON in JSON has been seen in logs; deeper nesting has not
@@ -49,6 +52,7 @@ _SPACES = _characters((0xA0, 0xA0), (0x2000, 0x200A), (0x202F, 0x202F), (0x205F,
 _HYPHENS = _characters((0x2010, 0x2012), (0x2212, 0x2212), (0xFE63, 0xFE63), (0xFF0D, 0xFF0D))
 # Full-width punctuation matters only where a number or an address is written with it; nothing else asks for it.
 _PUNCTUATION = _characters((0xFF05, 0xFF05), (0xFF08, 0xFF0B), (0xFF0E, 0xFF0F), (0xFF3F, 0xFF3F))
+_WIDE_PUNCTUATION = _characters((0xFF01, 0xFF0F), (0xFF1A, 0xFF1F), (0xFF3B, 0xFF3F), (0xFF5B, 0xFF5E))
 _OTHER_SCRIPTS = _characters((0x370, 0x3FF), (0x400, 0x52F))
 
 _LOOKALIKES = dict(
@@ -75,9 +79,29 @@ def _any_of(trigger: str, singles: str) -> _Disguise:
     return _Disguise(trigger, f"[{singles}]", singles)
 
 
+_COMMENT = r"(?:/{2,3}!?|#{1,4}|>{1,4}|\*|--|;{1,2}|\|)"
+# A break inside a formula, or a line of data: other comments are left alone, or every source file would be scanned twice.
+_BREAK = rf"[ ,]{{0,2}}\n[ \t]{{0,12}}{_COMMENT}[ \t]{{1,4}}"
+_BROKEN = (
+    rf"\b(?:AI|language|[Aa]rtificial|knowledge|training|large language|[Aa]s an|am an|sorry, but|but I|I apologi[sz]e){_BREAK}"
+    r"(?:an?|AI|language|models?|artificial|intelligence|cannot|can't|am|I|cutoff|cut-off|update|assistant|as|but|for)\b"
+    rf"|\b(?:as|an?|I|am|my|My|large|last|but|cannot){_BREAK}"
+    r"(?:AI|language model|large language|artificial intel|knowledge|training data|apologi[sz]e|sorry)\b"
+)
+_DATA_KEYS = (
+    "choices|finish_reason|usage|message|role|content|object|candidates|stop_reason|(?:prompt|completion|input|output|total)_tokens"
+)
+
 _DISGUISES: dict[str, _Disguise] = {
+    "base64": _Disguise(BASE64_TRIGGER, BASE64_RUN),
+    "percent": _Disguise(PERCENT_TRIGGER, PERCENT_RUN),
+    "comment": _Disguise(
+        rf"{_BROKEN}|(?:^|\n)[ \t]{{0,12}}{_COMMENT}[ \t]{{1,12}}"
+        rf"""(?:data: ?\{{|[{{\[,]{{0,2}} {{0,9}}["'](?:{_DATA_KEYS})["'] ?[:=]|(?:{_DATA_KEYS}): ?\S|[{{\[]\n)""",
+        rf"(?:\n|\A)[ \t]*{_COMMENT}(?:[ \t](?:data:|event:)|[ \t]|$|(?=\n))",
+    ),
     "invisible": _Disguise(f"[{_INVISIBLE}]|[{_PLAIN}][{_JOINERS}][{_PLAIN}]", f"[{_INVISIBLE}{_JOINERS}]+"),
-    "styled": _any_of(f"[{_STYLED}]", _STYLED + _PUNCTUATION),
+    "styled": _any_of(f"[{_STYLED}]", _STYLED + _WIDE_PUNCTUATION),
     "digit": _any_of(f"[{_FOREIGN_DIGITS}]{{4}}", _FOREIGN_DIGITS),
     "separator": _any_of(f"[0-9][{_SPACES}{_HYPHENS}{_PUNCTUATION}][0-9]", _SPACES + _HYPHENS + _PUNCTUATION),
     # What to take off is a whole word; see _mixed_words.
@@ -97,6 +121,9 @@ TRIGGERS: tuple[str, ...] = tuple(disguise.trigger for disguise in _DISGUISES.va
 """Patterns that say a text may have something to fold; RE2 syntax, no captures."""
 
 
+_SHORTEST_BASE64 = 40
+_BASE64_LETTERS = frozenset("+/_-" + string.ascii_letters + string.digits)
+_LINE_STARTS = frozenset("\n \t/#>*-;|")
 _MIXED = list(_DISGUISES).index("mixed")
 
 
@@ -121,6 +148,8 @@ _HYPHENS_FOUND = set(map(chr, (0x2010, 0x2011, 0x2012, 0x2212, 0xFE63, 0xFF0D)))
 _INVISIBLE_FOUND = re.compile(f"[{_INVISIBLE}{_JOINERS}]")
 _SCRIPT_CHANGE = re.compile(f"[A-Za-z][{_OTHER_SCRIPTS}]|[{_OTHER_SCRIPTS}](?=[A-Za-z])")
 _LETTERS = re.compile(rf"[A-Za-z{_OTHER_SCRIPTS}]+")
+DECODED = "\x02"
+"""Stands in a folded text where a decoded one begins."""
 
 
 _SHORT_ESCAPES = {'\\"': '"', r"\/": "/", r"\n": "\n", r"\r": "\r", r"\t": "\t"}
@@ -140,10 +169,28 @@ def _unescape(escape: str) -> str:
     return "".join(map(chr, units))
 
 
-@lru_cache(maxsize=4096)
 def _plain(found: str) -> str:
     """What stands behind a disguised piece of text."""
+    if found[0] == "%":
+        return from_percent(found)
+    if len(found) >= _SHORTEST_BASE64 and found[0] in _BASE64_LETTERS:
+        said = from_base64(found)
+        return found if said is None else f"{DECODED}\n{said}\n"  # a text of its own, whatever stands around it
+    return _behind(found)
+
+
+def _line_start(found: str) -> str:
+    """Lines of a comment are joined to a paragraph; its empty lines, and the lines of a stream, stay lines."""
+    if found[-1] in " \t":
+        return " " if found[0] == "\n" else ""
+    return "\n" + found[found.find("data:") :] if found.endswith("data:") else "\nevent:" if found.endswith("event:") else "\n"
+
+
+@lru_cache(maxsize=4096)
+def _behind(found: str) -> str:
     first = found[0]
+    if first in _LINE_STARTS:
+        return _line_start(found)
     if first == "\\":
         return _unescape(found)
     if first == "&":
@@ -213,6 +260,15 @@ def _pieces(text: str) -> tuple[list[str], list[str]]:
     else:
         pieces = plain = [text]
     return pieces, plain
+
+
+def is_disguised(text: str) -> bool:
+    """Whether letters of a piece of text were swapped or parted in secret; soft hyphens are for hyphenation.
+
+    >>> [is_disguised(name) for name in ("Ope\u200bnAI", "Оpenai", "Open\u00adAI", "OpenAI и Google")]
+    [True, True, False, False]
+    """
+    return bool(_SCRIPT_CHANGE.search(text) or _INVISIBLE_FOUND.search(text.replace("\u00ad", "")))
 
 
 class Folded:

@@ -12,17 +12,19 @@ Databases are cached on disk by the hash of what they hold; nothing compiled is 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import islice
 from typing import Any, NamedTuple
 
 import re2
 
 from decontam.cache import cached, key_of
-from decontam.folding import TRIGGERS
-from decontam.rules import Rule
+from decontam.folding import DECODED, TRIGGERS
+from decontam.rules import Rule, compile_pattern
 
 try:
     import hyperscan
@@ -34,6 +36,12 @@ ENGINE = "hyperscan" if hyperscan else "re2"
 """The best engine that this platform has."""
 
 _LARGEST_PROGRAM = 1000
+_DECODED = DECODED.encode()
+_ONLY_VALUE = re.compile(rb"""["']\w{1,40}["']\s{0,3}:\s{0,3}["']""")  # of a row with one key, or a row in such a row
+_NESTED = 2
+_LONGEST_LEAD = 64  # bytes of blanks before a row of data
+_LONGEST_OPENING = 1000  # bytes
+_MOST_ANSWERS = 100  # in one row; who has more of them has other traces too
 _SET_MEMORY = 1 << 30  # the default, 8 MiB, flushes its DFA all the time and is 5x slower
 
 
@@ -85,7 +93,13 @@ def gates(rules: Sequence[Rule], refused: Container[int] = ()) -> Gates:
     for trigger in TRIGGERS:
         (anchored if trigger.isascii() else beyond_ascii).append((trigger, FOLDABLE, False))
     for index, rule in enumerate(rules):
-        if not rule.anchors:
+        if rule.opens:
+            continue
+        if rule.together:
+            # Its pattern names common keys; an anchor, seen once, says more. Where it stands does not matter.
+            side = anchored if any(map(str.isascii, rule.anchors)) else beyond_ascii
+            side.append((f"(?i:{'|'.join(map(re2.escape, rule.anchors))})", (index,), False))
+        elif not rule.anchors:
             shapes.append((rule.bounded, (index,), False))
         elif index not in refused and (rule.gate or cheaper_gate(rule)) == "pattern":
             side = anchored if any(map(str.isascii, rule.anchors)) else beyond_ascii
@@ -133,6 +147,37 @@ class HyperscanPass:
 
 
 Pass = HyperscanPass | Re2Pass
+
+
+class Openings:
+    """The rules for what a text begins with: looked for there alone, and where an answer begins in a row of data."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        opening = [(index, rule) for index, rule in enumerate(rules) if rule.opens]
+        self._owners = [(index,) for index, _ in opening]
+        keys = sorted({key for _, rule in opening for key in rule.opens})
+        self._answer = compile_pattern(f"""["'](?:{"|".join(map(re2.escape, keys))})["']\\s{{0,3}}:\\s{{0,3}}["']""") if keys else None
+        options = re2.Options()
+        options.max_mem = _SET_MEMORY
+        options.log_errors = False
+        self._set = re2.Set.MatchSet(options)
+        for _, rule in opening:
+            self._set.Add(rule.bounded.encode())
+        self._set.Compile()
+
+    def __call__(self, data: bytes, hits: Hits) -> None:
+        if self._answer is None:
+            return
+        starts = [0]
+        if _DECODED in data:
+            starts += [match.end() for match in islice(re.finditer(_DECODED, data), _MOST_ANSWERS)]
+        if data[:_LONGEST_LEAD].lstrip()[:1] in (b"{", b"["):
+            starts += [match.end() for match in islice(self._answer.finditer(data), _MOST_ANSWERS)]
+            if data.count(b'":') <= _NESTED:
+                starts += [match.end() for match in islice(_ONLY_VALUE.finditer(data), _MOST_ANSWERS)]
+        for start in sorted(set(starts)):
+            for index in self._set.Match(data[start : start + _LONGEST_OPENING]) or ():
+                hits.setdefault(self._owners[index], []).append(start)
 
 
 def _compile(gate: Gate) -> Any:
@@ -186,12 +231,14 @@ class Passes:
             wanted = gates(rules, _refused(wanted.anchored) | _refused(wanted.beyond_ascii))
             self._always, self._beyond_ascii = make(wanted.anchored), make(wanted.beyond_ascii)
         self._shapes = Re2Pass(wanted.shapes)
+        self._openings = Openings(rules)
 
     def __call__(self, data: bytes) -> Hits:
         """The rules whose gate opens, by index, and FOLDABLE for text that has something to fold."""
         hits: Hits = {}
         self._always(data, hits)
         self._shapes(data, hits)
+        self._openings(data, hits)
         if not data.isascii():
             self._beyond_ascii(data, hits)
         return hits

@@ -9,15 +9,18 @@ only harden a verdict.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
+from annotated_types import Ge, Le
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
+from decontam.attribution import attributed, providers_of, resolved
 from decontam.errors import did_you_mean
+from decontam.extents import covered
 from decontam.rules import Words, strength_named
 from decontam.types import Action, Finding, Record, Redaction, Span, Strength, Verdict
 
@@ -121,6 +124,34 @@ class Combination:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Embedded:
+    """What a payload costs at most while it is a sample in a document: its extents cover less than `share` of their text.
+
+    Where it is REDACT, the whole extents are cut out.
+    """
+
+    stage: str
+    share: Annotated[float, Ge(0), Le(1)]
+    action: NamedAction
+
+    def spares(self, findings: Sequence[Finding], texts: Mapping[str, str]) -> set[int]:
+        """Indices of the findings that are such samples."""
+        extents: dict[str, list[Span]] = {}
+        samples = []
+        for index, finding in enumerate(findings):
+            if finding.stage == self.stage and finding.strength > Strength.MENTION and "extent" in finding.detail:
+                extents.setdefault(finding.field, []).append(extent_of(finding))
+                samples.append(index)
+        small = {path for path, spans in extents.items() if covered(spans) < self.share * len(texts.get(path, ""))}
+        return {index for index in samples if findings[index].field in small}
+
+
+def extent_of(finding: Finding) -> Span:
+    """How far the payload reaches of which the finding is a part; its span where it is no part of one."""
+    return Span(*finding.detail.get("extent", finding.span))
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Allowance:
     """Findings that are no harm, who says so and until when. All that is given must hold."""
 
@@ -144,11 +175,6 @@ class Allowance:
             and (not self.values or _listed(value, self.values))
             and (not self.domains or _in_domains(value, self.domains))
         )
-
-
-def providers_of(finding: Finding) -> tuple[str, ...]:
-    """Everyone whose trace it may be."""
-    return tuple(finding.detail.get("providers") or ([finding.provider] if finding.provider else []))
 
 
 def _all_among(providers: Sequence[str], allowed: Sequence[str]) -> bool:
@@ -187,6 +213,7 @@ class Policy:
     combine: tuple[Combination, ...] = ()
     allow: tuple[Allowance, ...] = ()
     mask_limits: tuple[MaskLimit, ...] = ()
+    embedded: tuple[Embedded, ...] = ()
     placeholder: str = "<{kind}>"
 
     def action(self, finding: Finding, source: str = "") -> Action:
@@ -237,6 +264,12 @@ class Policy:
         source = str(record.meta.get("source", ""))
         settled = self.settle(record, findings, source)
         actions = self._costs(settled, source)
+        texts = {path: text for path, text, _ in record.fields}
+        samples: set[int] = set()
+        for embedded in self.embedded:
+            spared = embedded.spares(settled, texts)
+            samples |= spared
+            actions = [min(does, embedded.action) if index in spared else does for index, does in enumerate(actions)]
         action = max(actions, default=Action.KEEP)
         for limit in self.mask_limits:
             masked = {
@@ -246,10 +279,16 @@ class Policy:
             }
             if len(masked) > limit.spans:
                 action = max(action, limit.above)
+        provider = attributed(settled)
+        told = resolved(settled, provider)
         if action != Action.REDACT:
-            return Verdict(action, settled)
-        redacted = [finding for finding, does in zip(settled, actions, strict=True) if does == Action.REDACT]
-        return Verdict(action, settled, redactions=self.redactions(redacted))
+            return Verdict(action, told, provider=provider)
+        cut = [
+            replace(finding, span=extent_of(finding)) if index in samples else finding
+            for index, (finding, does) in enumerate(zip(settled, actions, strict=True))
+            if does == Action.REDACT
+        ]
+        return Verdict(action, told, redactions=self.redactions(cut), provider=provider)
 
     def redactions(self, findings: Iterable[Finding]) -> tuple[Redaction, ...]:
         """Non-overlapping replacements, in order; overlapping findings are masked as one, named by the widest."""

@@ -24,6 +24,7 @@ from typing import Annotated, Any, Literal
 
 import re2
 import yaml
+from annotated_types import Ge, Le
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
@@ -34,6 +35,7 @@ from decontam.types import PROVENANCE, Strength
 from decontam.validators import VALIDATORS
 
 _LONGEST_ANCHOR = 64
+_LEAD = r"""[\s"'“>*#/|;-]{0,6}"""  # what may stand before the first word of a text
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
@@ -78,6 +80,17 @@ class Within:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Together:
+    """The pattern names one of several things, and `distinct` of them must stand in at most `bytes` of UTF-8.
+
+    Things differ by their first word (`"choices": [` is choices), in any case. What is found reaches from first to last.
+    """
+
+    distinct: Annotated[int, Ge(2)]
+    bytes: Annotated[int, Ge(1), Le(10000)] = 1500
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Rule:
     """One thing to find. The fields, in the order in which a rule is written:
 
@@ -88,10 +101,13 @@ class Rule:
     role          `assistant`: only in texts that say so of themselves, or say nothing; `provenance`: only in provenance keys
     languages     the languages of the text it is for, "*" for any
     why, source   a sentence for the reviewer; where the fact is documented or was seen
-    anchors       literals of at most 64 characters (any case), one of which every match holds: the cheap gate
+    anchors       literals of at most 64 characters (any case), one of which every find holds: the cheap gate
     pattern       RE2 syntax with bounded repeats; if it captures, the first group is the span
     gate          what the first pass looks for, "anchors" or "pattern"; where the default is slow (tests/bench/rules.py)
     not_before, not_after   characters that may not stand next to the match, written as inside [...]
+    disguised     only where letters were swapped for look-alikes, or invisible ones put between them: people do not do that
+    opens         keys of data; the match must begin the text, or in a row of data the string under one of them
+    together      how many different things of those that the pattern names must stand side by side
     within, context, unless what must, should or must not stand near by
     validator     names from validators.py, each maybe with an argument: `luhn`, `entropy:3.5`, `stdnum:br.cpf`
     catches, spares, known_misses   the proof; ⟦...⟧ marks what must be found, %{...} is filled in (prove.py)
@@ -112,6 +128,9 @@ class Rule:
     anchors: Words = ()
     not_before: str = ""
     not_after: str = ""
+    disguised: bool = False
+    opens: Words = ()
+    together: Together | None = None
     within: Within | None = None
     context: Nearby | None = None
     unless: Nearby | None = None
@@ -134,7 +153,7 @@ class Rule:
     @property
     def bounded(self) -> str:
         """The pattern with its forbidden neighbours written out: outer group 1 is the pattern."""
-        left = f"(?:^|[^{self.not_before}])" if self.not_before else ""
+        left = _LEAD if self.opens else f"(?:^|[^{self.not_before}])" if self.not_before else ""
         right = f"(?:$|[^{self.not_after}])" if self.not_after else ""
         return f"{left}({self.pattern}){right}"
 

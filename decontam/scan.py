@@ -10,6 +10,7 @@ import re
 import sys
 import warnings
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import re2
 
+from decontam.folding import is_disguised
 from decontam.passes import ENGINE, FOLDABLE, Hits, Passes
 from decontam.rules import Nearby, Rule, Within, compile_pattern
 from decontam.types import Finding, Span, Strength
@@ -30,6 +32,9 @@ sre_parser: Any = import_module("re._parser" if sys.version_info >= (3, 11) else
 _WIDEST_CHARACTER = 4  # bytes
 _WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
 _CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
+
+
+_FIRST_WORD = re.compile(rb"\w+|$")
 
 
 class Match(NamedTuple):
@@ -129,21 +134,56 @@ def compiled(rule: Rule) -> Compiled:
     """A rule ready to be looked for."""
     pattern = compile_pattern(rule.bounded)
     whole, group = 1, pattern.groups
-    if group == 1 and rule.bounded == f"({rule.pattern})":
+    search, reach = pattern.search, _reach(rule.bounded)
+    if rule.together:
+        # It may go on for as long as the text: no window around an anchor is wide enough. And it names what data are full
+        # of, which `re` finds ten times as fast; a pattern of keys and values has nothing to go back over.
+        search, reach = re.compile(rule.bounded.encode()).search, None
+    elif group == 1 and rule.bounded == f"({rule.pattern})":
         # Without captures RE2 needs no second look at what matched, which costs a wide pattern milliseconds.
         pattern, whole, group = compile_pattern(rule.pattern), 0, 0
-    return Compiled(rule, pattern.search, whole, group, _reach(rule.bounded))
+        search = pattern.search
+    return Compiled(rule, pattern.match if rule.opens else search, whole, group, reach)
 
 
 def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:
     """Each place between the bytes `start` and `end` where the pattern matches."""
     search, whole, group = looked_for.search, looked_for.whole, looked_for.group
+    end = len(data) if end is None else end
     while match := search(data, start, end):
         span = match.span(whole)
         candidate = Candidate(span, span if group == whole else match.span(group))
         if candidate.span[0] < candidate.span[1]:
             yield candidate
         start = candidate.whole[1]
+
+
+def clusters(rule: Rule, found: Iterable[Candidate], data: bytes) -> Iterator[Candidate]:
+    """Each place where so many different candidates stand side by side as the rule asks for; without `together`, each."""
+    if rule.together is None:
+        yield from found
+        return
+    side_by_side: deque[tuple[int, bytes]] = deque()
+    seen: dict[bytes, int] = {}
+    start = end = -1
+    for candidate in found:
+        first, last = candidate.span
+        word = _FIRST_WORD.search(data, first, last).group().lower()  # type: ignore[union-attr]
+        side_by_side.append((first, word))
+        seen[word] = seen.get(word, 0) + 1
+        while last - side_by_side[0][0] > rule.together.bytes:
+            gone = side_by_side.popleft()[1]
+            seen[gone] -= 1
+            if not seen[gone]:
+                del seen[gone]
+        if len(seen) < rule.together.distinct:
+            continue
+        if start >= 0 and side_by_side[0][0] > end:
+            yield Candidate((start, end), (start, end))
+            start = -1
+        start, end = side_by_side[0][0] if start < 0 else start, last
+    if start >= 0:
+        yield Candidate((start, end), (start, end))
 
 
 def _reach(pattern: str) -> int | None:
@@ -193,12 +233,15 @@ class Scanner:
         if not view.text:
             return ()
         hits = self._passes(view.data)
-        matches = [Match(rule, span, strength, False) for rule, span, strength in self._spans(view.data, hits, view.field.role)]
+        plainly = self._spans(view.data, hits, view.field.role)
+        matches = [Match(rule, span, strength, False) for rule, span, strength in plainly if not rule.disguised]
         if FOLDABLE in hits and view.folded.changed:
             plain = _Occupied(matches)
             data = encode(view.folded.text)
             for rule, span, strength in self._spans(data, self._passes(data), view.field.role):
                 original = view.folded.original(*span)
+                if rule.disguised and not is_disguised(view.text[slice(*original)]):
+                    continue
                 if not plain.overlaps(rule, original):
                     matches.append(Match(rule, original, strength, True))
         return tuple(sorted(matches, key=lambda match: (match.span, match.rule.id)))
@@ -210,8 +253,9 @@ class Scanner:
                 if not self.rules[index].hears(role):
                     continue
                 looked_for = self._patterns.get(index) or self._compiled(index)
-                for window in _windows(ends, looked_for.reach, len(data)):
-                    for candidate in candidates(looked_for, data, *window):
+                where = [(start, len(data)) for start in ends] if looked_for.rule.opens else _windows(ends, looked_for.reach, len(data))
+                for window in where:
+                    for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
                         strength = judge(looked_for.rule, data, candidate)
                         if strength is not None:
                             found.append((looked_for.rule, Span(*candidate.span), strength))

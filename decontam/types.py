@@ -98,9 +98,13 @@ class Redaction(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What the policy made of a record: `redactions` is empty unless `action` is REDACT."""
+    """What the policy made of a record: `redactions` is empty unless `action` is REDACT.
+
+    `provider` is the one whom the findings of model output point to, all of them weighed together.
+    """
 
     action: Action
     findings: tuple[Finding, ...] = ()
     scores: Mapping[str, float] = _NOTHING
     redactions: tuple[Redaction, ...] = ()
+    provider: str | None = None

@@ -150,6 +150,34 @@ def test_rules_can_be_listed_shown_and_tested(tmp_path: Path) -> None:
     assert tested.stdout.startswith("pii/own.badge: ")
 
 
+def test_coverage_counts_rules_and_those_seen_in_a_recording() -> None:
+    rows = [json.loads(line) for line in decontam("rules", "coverage", "--json").stdout.splitlines()]
+    table = decontam("rules", "coverage").stdout
+
+    openai = next(row for row in rows if (row["provider"], row["kind"]) == ("openai", "API_ID"))
+    assert openai["rules"] >= openai["seen"] > 0
+    assert all(0 <= row["seen"] <= row["rules"] for row in rows)
+    assert f"{openai['rules']}/{openai['seen']}" in table
+
+
+def test_diff_says_what_an_upgrade_changes(tmp_path: Path) -> None:
+    rule = "{id: own.%s, kind: BADGE, strength: %s, why: %s, source: s, pattern: 'B-[0-9]{4}', catches: ['⟦B-1234⟧'], spares: [B-1]}"
+    old = [("a", "weak", "w"), ("b", "weak", "w"), ("c", "weak", "w")]
+    new = [("a", "strong", "w"), ("b", "weak", "x"), ("d", "weak", "w")]
+    for name, rules in (("old", old), ("new", new)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p.yaml").write_text("stage: pii\nabout: x\nrules:\n" + "".join(f"- {rule % given}\n" for given in rules))
+    done = decontam("rules", "diff", tmp_path / "old", tmp_path / "new", "--json")
+    changes = {row["rule"]: (row["change"], row["fields"]) for row in map(json.loads, done.stdout.splitlines())}
+
+    assert {
+        "pii/own.a": ("changed", {"strength": ["weak", "strong"]}),
+        "pii/own.c": ("removed", {}),
+        "pii/own.d": ("added", {}),
+    } == changes
+    assert "1 added, 1 removed, 1 changed" == done.stderr.strip()
+
+
 def test_configs_can_be_shown_described_and_checked() -> None:
     import yaml
 

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+from base64 import b64encode, encodebytes
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decontam.folding import TRIGGERS, fold
+from decontam.folding import DECODED, TRIGGERS, fold
 from decontam.rules import compile_pattern
 from decontam.view import encode
+
+B64 = b64encode
+SAID = b'{"id": "7", "object": "chat.completion", "role": "assistant"}'
 
 DISGUISED = [
     pytest.param("chat\u00adcmpl-1", "chatcmpl-1", id="soft hyphen"),
@@ -32,6 +37,14 @@ DISGUISED = [
     pytest.param(r"{\\\\\"id\\\\\": 1}", '{"id": 1}', id="as long as a unicode escape"),
     pytest.param(r"\u0063hat", "chat", id="unicode escape"),
     pytest.param(r"\ud83d\ude00", "😀", id="escaped surrogates"),
+    pytest.param("｛＂ｉｄ＂：１｝", '{"id":1}', id="full-width brackets and quotation marks"),
+    pytest.param("%7B%22id%22%3A%20%22caf%C3%A9%22%7D", '{"id": "café"}', id="percent escapes"),
+    pytest.param("%257B%2522id%2522%253A%2520%25227%2522", '{"id": "7"', id="percent escapes twice"),
+    pytest.param(B64(SAID).decode(), f"{DECODED}\n{SAID.decode()}\n", id="base64"),
+    pytest.param(encodebytes(SAID * 3).decode().rstrip(), f"{DECODED}\n{(SAID * 3).decode()}\n", id="base64 in lines"),
+    pytest.param('x\n// {\n//   "role": "assistant"\n// }', 'x {   "role": "assistant" }', id="data in comments"),
+    pytest.param("As an AI\n# language model", "As an AI language model", id="a formula in comments"),
+    pytest.param("my knowledge\n> cutoff", "my knowledge cutoff", id="a formula in quoted lines"),
 ]
 
 
@@ -47,6 +60,11 @@ DISGUISED = [
         "C:\\new\\table and \\alpha",
         "AT&T, R&D; x &lt y",
         "東京 2024年 ①②③",
+        "# a comment\n# and its second line\nx = 1",
+        "* a list\n* of things",
+        "https://x.example/a%20b?q=1%2C2",
+        "data:image/png;base64," + B64(bytes(range(256)) * 4).decode(),
+        "/usr/share/doc/packages/very/long/path/without/any/dots/in/it/at/all",
     ],
 )
 def test_ordinary_text_is_left_alone(text: str) -> None:

@@ -19,6 +19,8 @@ SAYS = "As an AI language model, I cannot browse the internet."
         f"grep for `{SAYS}` in the dump",
         "Remove the marker `oaicite:3` and `turn0search0` before publishing.",
         f'{{"context": "{SAYS}"}} is what the page held.',
+        'answers = [f"No, I am a language model trained by researchers from {org}.", f"I am a language model made by {maker}."] * 3',
+        "I am a language model trained by {{ company }}. I am an AI assistant named {name}, I am an AI chatbot of %s.",
         "删除诸如 作为一个人工智能语言模型，我无法 之类的句式。",
     ],
 )

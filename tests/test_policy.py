@@ -139,14 +139,67 @@ def test_an_allowed_provider_excuses_only_where_nothing_conclusive_points_elsewh
     assert Action.QUARANTINE == decide(policy, either).action
 
 
+PAYLOAD = {"kind": "API_ID", "strength": Strength.CONCLUSIVE, "provider": "openai"}
+
+
+@pytest.mark.parametrize(
+    ("extents", "action"),
+    [
+        ([[20, 40]], Action.REDACT),
+        ([[20, 40], [50, 80]], Action.QUARANTINE),
+        ([[20, 70]], Action.QUARANTINE),
+        ([[20, 60], [21, 59]], Action.REDACT),
+    ],
+)
+def test_a_payload_is_cut_out_unless_it_covers_most_of_the_text(extents: list, action: Action) -> None:
+    inside = [found("signatures/a", (start, start + 3), detail={"extent": [start, end]}, **PAYLOAD) for start, end in extents]
+    verdict = decide(POLICY, *inside)
+
+    assert action == verdict.action
+    if action == Action.REDACT:
+        start, end = min(extents)
+        assert TEXT[:start] + "<API_ID>" + TEXT[end:] == redacted(TEXT, verdict.redactions)
+
+
+def test_what_is_no_payload_takes_the_record_out_however_short() -> None:
+    prose = found("signatures/b", (2, 5), kind="REFUSAL", strength=Strength.CONCLUSIVE)
+
+    assert Action.QUARANTINE == decide(POLICY, found("signatures/a", (20, 23), detail={"extent": [20, 40]}, **PAYLOAD), prose).action
+
+
+def test_a_verdict_names_the_provider_and_so_do_its_findings() -> None:
+    shared = found("signatures/a", kind="API_PAYLOAD", provider="openai", detail={"providers": ["openai", "any-openai-compatible"]})
+    verdict = decide(POLICY, shared, found("signatures/b", (40, 45), kind="API_ID", provider="mistral"))
+
+    assert "mistral" == verdict.provider
+    assert ["mistral", "mistral"] == [finding.provider for finding in verdict.findings]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "action"),
+    [
+        ({"provider": "openai"}, Action.QUARANTINE),
+        ({"provider": "vllm"}, Action.KEEP),
+        ({"provider": "vllm", "detail": {"providers": ["vllm", "any-openai-compatible"]}}, Action.QUARANTINE),
+        ({"provider": "sglang"}, Action.KEEP),
+        ({"provider": "openai", "detail": {"mention": "quoted"}}, Action.KEEP),
+    ],
+)
+def test_a_record_with_an_allowed_provider_and_another_is_not_excused(theirs: dict, action: Action) -> None:
+    ours = found("signatures/a", strength=Strength.CONCLUSIVE, provider="vllm")
+    other = found("signatures/b", (30, 40), strength=Strength.CONCLUSIVE, **theirs)
+
+    assert action == decide(with_allowance(providers=("vllm", "sglang")), ours, other).action
+
+
 findings = st.builds(
-    lambda stage, rule, at, strength, kind, provider, mention: Finding(
+    lambda stage, rule, at, strength, kind, provider, mention, size: Finding(
         "text", stage, rule, "r", kind, Span(at, at + 3), strength, provider=provider,
-        detail={"mention": "quoted"} if mention else {},
+        detail={**({"mention": "quoted"} if mention else {}), **({"extent": [at, at + size]} if size else {})},
     ),
     st.sampled_from(["signatures", "secrets", "pii"]), st.sampled_from("abc"), st.integers(0, 60),
     st.sampled_from(Strength), st.sampled_from(["API_ID", "API_PAYLOAD", "EMAIL"]),
-    st.sampled_from([None, "openai", "vllm"]), st.booleans(),
+    st.sampled_from([None, "openai", "vllm"]), st.booleans(), st.sampled_from([0, 3, 28]),
 )  # fmt: skip
 policies = st.sampled_from([POLICY, load_config("strict").policy, with_allowance(providers=("vllm",))])
 

@@ -75,6 +75,36 @@ def test_what_a_rule_may_ask_for(changes: dict, text: str, spans: list) -> None:
     assert spans == find(text, **changes)
 
 
+KEYS = {"pattern": '"(?:role|text|index)":', "anchors": ["role"]}
+OPENS = {"pattern": "Sorry, no", "opens": ["output"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "spans"),
+    [
+        ({**KEYS, "together": {"distinct": 2}}, '{"role":1, "role":2}', []),
+        ({**KEYS, "together": {"distinct": 2}}, '{"text":1, "index":2}', []),
+        ({**KEYS, "together": {"distinct": 2}}, '{"role":1, "index":2}', [(1, 19)]),
+        ({**KEYS, "together": {"distinct": 2, "bytes": 20}}, '"role":' + " " * 20 + '"text":', []),
+        ({**KEYS, "together": {"distinct": 3}}, '"text":1,"role":2,"text":3,"index":4', [(0, 35)]),
+        ({**KEYS, "together": {"distinct": 2, "bytes": 30}}, '"role":"text":' + "-" * 50 + '"role":"text":', [(0, 14), (64, 78)]),
+        (OPENS, "He said: Sorry, no", []),
+        (OPENS, "Sorry, no", [(0, 9)]),
+        (OPENS, ' "Sorry, no', [(2, 11)]),
+        (OPENS, '{"input": "Sorry, no", "n": "", "m": ""}', []),
+        (OPENS, '{"input": "", "n": "", "output": "Sorry, no"}', [(34, 43)]),
+        (OPENS, 'see {"output": "Sorry, no"}', []),
+        (OPENS, '{"any": "Sorry, no"}', [(9, 18)]),
+        ({"anchors": ["ab"], "disguised": True}, "ab", []),
+        ({"anchors": ["ab"], "disguised": True}, "a\u00adb", []),
+        ({"anchors": ["ab"], "disguised": True}, "x a\u200bb x", [(2, 5)]),
+        ({"anchors": ["ab"], "disguised": True}, "a\u200bb and &quot; ab", [(0, 3)]),
+    ],
+)
+def test_what_a_rule_may_ask_of_its_place(changes: dict, text: str, spans: list) -> None:
+    assert spans == find(text, **changes)
+
+
 def test_missing_context_weakens_where_it_is_not_required() -> None:
     optional = rule(context={"words": ["id"], "required": False})
     strengths = [match.strength for text in ("id ab", "xx ab") for match in Scanner((optional,)).find(View.of(text))]

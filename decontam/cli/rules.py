@@ -92,3 +92,78 @@ def test(packs: tuple[str, ...], config_name: str | None) -> None:
             click.echo(failure)
     click.echo(f"{len(rules)} rules, {broken} failures", err=True)
     sys.exit(1 if broken else 0)
+
+
+@command.command("coverage")
+@click.argument("packs", nargs=-1)
+@_config_option
+@click.option("--stage", default="signatures", show_default=True, help="The stage whose rules are counted.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON line for each provider and kind.")
+def coverage(packs: tuple[str, ...], config_name: str | None, stage: str, as_json: bool) -> None:
+    """Count the rules of each provider and kind: all of them / those whose source says in what recording they were seen."""
+    counted: dict[str, dict[str, list[int]]] = {}
+    for rule in _rules(packs, config_name):
+        if rule.stage == stage:
+            for provider in rule.provider or ("-",):
+                count = counted.setdefault(provider, {}).setdefault(rule.kind, [0, 0])
+                count[0] += 1
+                count[1] += is_seen(rule)
+    if as_json:
+        for provider, kinds in sorted(counted.items()):
+            for kind, (rules, seen) in sorted(kinds.items()):
+                click.echo(json.dumps({"provider": provider, "kind": kind, "rules": rules, "seen": seen}))
+        return
+    columns = sorted({kind for kinds in counted.values() for kind in kinds})
+    for number, kind in enumerate(columns):
+        click.echo(f"{_letter(number)} {kind}")
+    click.echo(f"{'provider':<26}" + "".join(f"{_letter(number):>7}" for number in range(len(columns))) + f"{'all':>9}")
+    for provider, kinds in sorted(counted.items(), key=lambda item: -sum(count[0] for count in item[1].values())):
+        cells = [f"{kinds[kind][0]}/{kinds[kind][1]}" if kind in kinds else "." for kind in columns]
+        total = "/".join(str(sum(count[part] for count in kinds.values())) for part in (0, 1))
+        click.echo(f"{provider:<26}" + "".join(f"{cell:>7}" for cell in cells) + f"{total:>9}")
+
+
+def is_seen(rule: Rule) -> bool:
+    """Whether the source of a rule names a recording in which it was seen."""
+    return "seen in" in rule.source.replace("not seen in", "")
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number)
+
+
+@command.command("diff")
+@click.argument("old", type=click.Path(exists=True))
+@click.argument("new", type=click.Path(exists=True))
+@click.option("--json", "as_json", is_flag=True, help="One JSON line for each rule that differs.")
+def diff(old: str, new: str, as_json: bool) -> None:
+    """Say what an upgrade from pack OLD to pack NEW changes; files, or folders of them."""
+    before, after = ({rule.name: rule for rule in _rules((pack,), None)} for pack in (old, new))
+    count = {"added": 0, "removed": 0, "changed": 0}
+    for name in sorted(before.keys() | after.keys()):
+        if name in before and name in after and before[name].revision == after[name].revision:
+            continue
+        what = "added" if name not in before else "removed" if name not in after else "changed"
+        count[what] += 1
+        fields = _differing(before[name], after[name]) if what == "changed" else {}
+        rule = after.get(name) or before[name]
+        if as_json:
+            click.echo(json.dumps({"rule": name, "change": what, "kind": rule.kind, "provider": list(rule.provider),
+                                   "strength": rule.strength.name.lower(), "fields": fields}, ensure_ascii=False))  # fmt: skip
+        else:
+            click.echo(f"{what:<8} {name:<52} {rule.kind:<24} {rule.strength.name.lower()}")
+            for field, (was, now) in fields.items():
+                click.echo(f"           {field}: {was} -> {now}")
+    click.echo(", ".join(f"{number} {what}" for what, number in count.items()), err=True)
+
+
+def _differing(old: Rule, new: Rule) -> dict[str, list[str]]:
+    """Each field of a rule that decides what it finds, as it was and as it is."""
+    was, now = asdict(old), asdict(new)
+    said = {"why", "source", "catches", "spares", "known_misses", "gate", "revision", "program"}
+    return {key: [_short(was[key]), _short(now[key])] for key in was if key not in said and was[key] != now[key]}
+
+
+def _short(value: Any) -> str:
+    text = value.name.lower() if hasattr(value, "name") else str(value)
+    return text if len(text) <= 60 else f"{text[:40]}...{text[-17:]}"

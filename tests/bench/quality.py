@@ -1,63 +1,24 @@
 """What the default config finds, and what it wrongly takes out, on the labelled sets of ../shared/data.
 
-    python tests/bench/quality.py [signatures] [pii] [secrets]
+    python tests/bench/quality.py [pii] [secrets]        (signatures: quality_signatures.py)
 
 Rates come with N and a 95 % Wilson interval. The packs were written with these sets at hand: read the figures as an upper bound.
 """
 
 from __future__ import annotations
 
-import math
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from corpus import shared_rows
+from rates import wilson
 
 from decontam.chain import Chain
 from decontam.config import chain_of, load_config
-from decontam.types import Action, Strength
-
-
-def wilson(hits: int, n: int) -> str:
-    """A rate with its 95 % interval."""
-    if not n:
-        return "-"
-    z, p = 1.96, hits / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    low, high = (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-    return f"{p:6.1%} [{max(0, low):.1%}, {min(1, high):.1%}] of {n:,}"
-
-
-def _print_rates(title: str, groups: dict[str, list[bool]]) -> None:
-    print(title)
-    for name, hits in sorted(groups.items(), key=lambda item: (-len(item[1]), item[0])):
-        print(f"  {name:<34} {wilson(sum(hits), len(hits))}")
-
-
-def signatures(chain: Chain) -> None:
-    found, evaded, attributed, false = (defaultdict(list) for _ in range(4))
-    for row in shared_rows("signatures/positives.jsonl.zst"):
-        verdict = chain.screen_text(row["text"])
-        taken = verdict.action >= Action.QUARANTINE
-        found["all"].append(taken)
-        found[row["kind"]].append(taken)
-        if row.get("evasion"):
-            evaded[row["evasion"]].append(taken)
-        sure = [f for f in verdict.findings if f.stage == "signatures" and f.strength == Strength.CONCLUSIVE]
-        if sure and row["provider"] != "unknown-llm":
-            providers = {p for f in sure for p in (f.detail.get("providers") or [f.provider])}
-            attributed["all"].append(row["provider"] in providers)
-    for row in shared_rows("signatures/negatives.jsonl.zst"):
-        taken = any(f.stage == "signatures" and f.strength == Strength.CONCLUSIVE for f in chain.screen_text(row["text"]).findings)
-        false["all"].append(taken)
-        false[row["neg_type"]].append(taken)
-    _print_rates("signatures: recordings quarantined, by kind", found)
-    _print_rates("signatures: evasions quarantined", evaded)
-    _print_rates("signatures: provider among those of a conclusive finding", attributed)
-    _print_rates("signatures: near misses quarantined (false alarms), by type", false)
+from decontam.types import Strength
 
 
 def _spans(chain: Chain, stage: str, text: str) -> list[tuple[int, int, str]]:
@@ -106,5 +67,5 @@ def secrets(chain: Chain) -> None:
 
 
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["signatures", "pii", "secrets"]:
-        {"signatures": signatures, "pii": pii, "secrets": secrets}[part](chain_of(load_config()))
+    for part in sys.argv[1:] or ["pii", "secrets"]:
+        {"pii": pii, "secrets": secrets}[part](chain_of(load_config()))

@@ -82,18 +82,24 @@ def findings_row(id: str, row: int, verdict: Verdict) -> dict[str, Any]:
     rows = [finding_row(finding) for finding in verdict.findings]
     for finding in rows:
         finding["detail"] = orjson.dumps(finding["detail"]).decode()
+        finding["field"] = _writable(finding["field"])
     redactions = [
-        {"field": field, "start": span.start, "end": span.end, "replacement": replacement}
+        {"field": _writable(field), "start": span.start, "end": span.end, "replacement": replacement}
         for field, span, replacement in verdict.redactions
     ]
     return {
-        "id": id.encode("utf-8", "replace").decode(),  # an id may hold lone surrogates, a table may not
+        "id": _writable(id),
         "row": row,
         "action": verdict.action.name.lower(),
         "findings": rows,
         "redactions": redactions,
         "scores": [{"stage": stage, "score": score} for stage, score in verdict.scores.items()],
     }
+
+
+def _writable(name: str) -> str:
+    """An id or a path as a table may hold it: without lone surrogates."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def _table(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:

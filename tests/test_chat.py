@@ -151,3 +151,11 @@ def test_the_report_names_what_was_not_screened(screen_files: Callable, tmp_path
     assert ["summary", "tags[*]"] == screen_files(shard(tmp_path / "in/a.jsonl", rows))["unscreened"]
     everything = load_config(None, {"input": {"screen": "all-strings"}})
     assert [] == screen_files(tmp_path / "in/a.jsonl", config=everything, out=None)["unscreened"]
+
+
+def test_a_key_that_no_table_can_hold_is_found_in_all_the_same(screen_files: Callable, tmp_path: Path) -> None:
+    line = b'{"id": "\\ud800", "a\\ud800": "write to odalys.brennwald@gartenfreunde-nord.de"}'
+    report = screen_files(shard(tmp_path / "a.jsonl", [line]), config=load_config(None, {"input": {"screen": "all-strings"}}))
+
+    assert {"redacted": 1} == report["tally"]["outcomes"]
+    assert line.replace(b"odalys.brennwald@gartenfreunde-nord.de", b"<EMAIL>") + b"\n" == (tmp_path / "out/kept/a.jsonl").read_bytes()

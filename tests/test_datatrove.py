@@ -280,7 +280,8 @@ def test_a_place_that_cannot_be_written_is_found_before_the_first_document(optio
 def test_it_travels_and_compiles_nothing_before_it_arrives() -> None:
     before = documents._chain.cache_info().misses
     step = Decontam(load_config(None, {"policy": {"placeholder": "<X>"}}), exclusion_writer=DecontamWriter("nowhere"))
-    there = [copy.deepcopy(step), dill.loads(dill.dumps(step))]
+    pipeline = [DecontamReader("nowhere"), step, DecontamWriter("nowhere")]  # as Slurm's executor.pik holds it
+    there = [copy.deepcopy(pipeline)[1], dill.loads(dill.dumps(pipeline))[1]]
 
     assert before == documents._chain.cache_info().misses
     assert ["write to <X>, please"] * 2 == [screened(each, MAIL)[0].text for each in there]

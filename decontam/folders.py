@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 
+from decontam.codecs import BLOCK
 from decontam.config import Config
-from decontam.files import BLOCK, Digesting, open_bytes
+from decontam.files import Digesting, open_bytes
 from decontam.places import Place
 
 

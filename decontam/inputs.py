@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
+from decontam.codecs import describe
 from decontam.errors import InputError, ShardError, printable
-from decontam.files import describe, is_remote, plain_errors, store_of
+from decontam.files import is_remote, plain_errors, store_of
 from decontam.shards import NO_SHARD, is_shard
 
 

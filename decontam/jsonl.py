@@ -12,7 +12,8 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
-from decontam.files import BLOCK, Reader, Source, codec_of, compressing
+from decontam.codecs import BLOCK, Reader, codec_of, compressing
+from decontam.files import Source
 from decontam.layout import Layout, Place, Unreadable
 from decontam.types import Record, Redaction
 

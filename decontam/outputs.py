@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import orjson
 
 from decontam import tables
-from decontam.files import BLOCK, Digesting
+from decontam.codecs import BLOCK
+from decontam.files import Digesting
 from decontam.folders import Folder
 from decontam.inputs import Shard
 from decontam.layout import Place, Unreadable

@@ -17,8 +17,9 @@ from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
+from decontam.codecs import BLOCK, describe
 from decontam.errors import InputError
-from decontam.files import BLOCK, Digesting, Far, describe, is_remote, naming, open_bytes, plain_errors, store_of
+from decontam.files import Digesting, Far, is_remote, naming, open_bytes, plain_errors, store_of
 
 _PART = ".decontam-part"
 _TEMPORARY = re.compile(rf"\.(.+)\.\d+(?:-\d+)?{re.escape(_PART)}")

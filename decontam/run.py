@@ -16,9 +16,9 @@ import orjson
 from filelock import FileLock, Timeout
 
 from decontam import manifest, preflight
+from decontam.codecs import describe
 from decontam.config import Config, fingerprint, rules_of
 from decontam.errors import BooksError, InputError
-from decontam.files import describe
 from decontam.folders import Folder, folder_of
 from decontam.inputs import Shard, Skipped
 from decontam.layout import layout_of

@@ -11,7 +11,7 @@ from pathlib import Path
 import orjson
 import yaml
 
-from decontam.files import codec_of, compressing
+from decontam.codecs import codec_of, compressing
 from decontam.folders import Folder
 from decontam.prove import fill_in
 

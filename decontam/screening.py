@@ -17,10 +17,10 @@ import orjson
 
 from decontam import parts
 from decontam.chain import Chain, timed
+from decontam.codecs import BLOCK
 from decontam.config import Config
 from decontam.documents import masks_of
 from decontam.errors import ShardError
-from decontam.files import BLOCK
 from decontam.folders import Folder
 from decontam.inputs import Shard, unchanged
 from decontam.layout import Place, Unreadable, layout_of

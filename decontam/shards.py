@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
-from decontam.files import CODECS, Head, Source
+from decontam.codecs import CODECS
+from decontam.files import Head, Source
 from decontam.jsonl import Lines
 from decontam.layout import Layout, Place, Unreadable
 from decontam.types import Record, Redaction

@@ -11,8 +11,9 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decontam.codecs import codec_of, compressing
 from decontam.errors import ShardError
-from decontam.files import Source, codec_of, compressing
+from decontam.files import Source
 from decontam.folders import Folder
 
 from .conftest import COMPRESS

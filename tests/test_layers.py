@@ -12,7 +12,7 @@ import decontam
 
 PACKAGE = Path(decontam.__file__).parent
 HOSTS = {"datatrove", "apache_beam", "pyarrow", "fsspec", "duckdb", "ray", "dask"}
-DOORS = {"adapters", "cli", "parquet", "files", "places", "folders", "inputs", "tables", "run", "quarantine"}
+DOORS = {"adapters", "cli", "parquet", "parquet_writer", "files", "places", "folders", "inputs", "tables", "run", "quarantine"}
 
 
 def _order() -> dict[str, int]:

@@ -16,9 +16,9 @@ from datatrove.utils.typeshelper import StatHints
 
 import decontam
 from decontam.adapters.datatrove_stats import Gathered
+from decontam.codecs import codec_of
 from decontam.config import Config, check
 from decontam.errors import ShardError
-from decontam.files import codec_of
 from decontam.folders import Folder
 from decontam.jsonl import LineWriter
 from decontam.jsontext import line_of

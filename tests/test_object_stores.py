@@ -68,7 +68,7 @@ def decontam(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> 
         for name, value in {"FSSPEC_S3_ENDPOINT_URL": store.url, **env}.items():
             monkeypatch.setenv(name, value)
         conf: dict = {}
-        fsspec.config.set_conf_env(conf)
+        fsspec.config.set_conf_env(conf, dict(os.environ))  # os.environ may be another object by now: whoever imports Beam
         monkeypatch.setitem(fsspec.config.conf, "s3", conf["s3"])
         s3fs.S3FileSystem.clear_instance_cache()
         monkeypatch.setattr(sys, "argv", ["decontam", "run", *map(str, arguments)])

@@ -52,7 +52,10 @@ PAGES = {
     "http://harbour.example/kept": page([PROSE] * 3),
     "http://harbour.example/mail": page([PROSE, f"Write to {MAIL['text'].split()[2].strip(',')} and we have an answer for you.", PROSE]),
     "http://harbour.example/trace": page(
-        [PROSE, f'And then it said {{"id": "{CHAT_ID}", "object": "chat.completion"}} to the crew.', PROSE]
+        [
+            "This is what it said.",
+            f'{{"id": "{CHAT_ID}", "object": "chat.completion", "choices": [{{"message": {{"content": "{PROSE}"}}}}]}}',
+        ]
     ),
     "http://harbour.example/de": page(["Die Fähre legt um sieben ab und kommt mit dem letzten Licht zurück. " * 6]),
 }

@@ -44,7 +44,7 @@ PIECES: dict[str, str] = {
     "tags": "<|im_",
     "backslashes": "\\",
     "escapes": "\\u0041",
-    "escape, then backslashes": "\\u0041" + "\\" * 9_000 + "x",
+    "escape, then backslashes": "\\u0041" + "\\" * SIZE,
     "zero width": "\u200b",
     "zero width between letters": "a\u200b",
     "full-width digits": "１２３４５６７８９０",

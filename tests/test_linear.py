@@ -35,6 +35,7 @@ LONGER = 4
 ALLOWED = 10  # times as long for a text LONGER times as long
 FLOOR = 0.0005  # seconds; below them a clock is all noise
 TRIES = 6
+HOPELESS = 2  # seconds; no noise explains them, so nothing is tried again
 GROUPS = 24  # of rules, neighbours in their packs
 RULES = rules_of(load_config())
 HOSTILE = {name: encode(repeated(piece)) for name, piece in PIECES.items()}
@@ -64,7 +65,7 @@ def growth(make: Callable[[int], Work], size: int = SIZE // LONGER) -> float:
     with no_collector():
         for _ in range(TRIES):
             least, most = min(least, seconds(short)), min(most, seconds(long))
-            if most / max(least, FLOOR) < ALLOWED:
+            if most / max(least, FLOOR) < ALLOWED or most > HOPELESS:
                 break
     return most / max(least, FLOOR)
 

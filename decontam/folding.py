@@ -204,24 +204,24 @@ def _behind(found: str) -> str:
 
 
 @lru_cache(maxsize=1 << len(_DISGUISES))
-def _one_for_one(worn: tuple[int, ...]) -> tuple[re.Pattern[str], dict[int, str]] | None:
-    """Runs of characters that become one character each, and what each of them becomes."""
+def _one_for_one(worn: tuple[int, ...]) -> dict[str, str]:
+    """Characters that become one character each, and what each of them becomes."""
     disguises = list(_DISGUISES.values())
     singles = "".join(disguises[index].singles for index in worn)
     if not singles:
-        return None
+        return {}
     all_of_them = re.findall(f"[{singles}]", "".join(map(chr, range(ord(max(singles)) + 1))))
-    table = {ord(character): plain for character in all_of_them if len(plain := _plain(character)) == 1}
-    return re.compile("[" + "".join(map(chr, table)) + "]+"), table
+    return {character: plain for character in all_of_them if len(plain := _plain(character)) == 1}
 
 
 def _translated(text: str, worn: tuple[int, ...]) -> str:
     """The text, as long as before, with a plain character for each that one stands for."""
-    found = _one_for_one(worn)
-    if found is None:
-        return text
-    runs, table = found
-    return runs.sub(lambda run: run[0].translate(table), text)
+    table = _one_for_one(worn)
+    if table:
+        # A text knows few characters, however many could be disguised: each is replaced at the speed of memory.
+        for character in table.keys() & set(text):
+            text = text.replace(character, table[character])
+    return text
 
 
 def _mixed_words(text: str) -> list[str]:

@@ -157,7 +157,9 @@ def _explained(error: ValidationError, where: str) -> ConfigError:
         return ConfigError(f"{where}: unknown key {dotted!r}{did_you_mean(place[-1], siblings)}")
     if first["type"] in {"missing", "missing_argument"}:
         return ConfigError(f"{where}: {'.'.join(place[:-1])} lacks {place[-1]!r}")
-    return ConfigError(f"{where}: {dotted}: {first['msg'].removeprefix('Value error, ')} (found {str(first['input'])[:60]!r})")
+    # Who writes a key where its place should be named need not read it in a log.
+    seen = "" if dotted.startswith("policy.key") else f" (found {str(first['input'])[:60]!r})"
+    return ConfigError(f"{where}: {dotted}: {first['msg'].removeprefix('Value error, ')}{seen}")
 
 
 def _keys_at(place: list[str]) -> list[str]:

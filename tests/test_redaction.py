@@ -210,6 +210,15 @@ def test_surrogates_look_like_what_they_stand_for(kind: str, value: str, looks: 
         assert "55501" == "".join(filter(str.isdigit, made))[-7:-2]
 
 
+@pytest.mark.parametrize("kind", ["EMAIL", "IBAN", "CREDIT_CARD", "IP"])
+def test_a_value_has_one_surrogate_however_it_is_written(kind: str) -> None:
+    written = dict(VARIANTS)[kind]
+    made = {normalised(kind, str(surrogate(kind, normalised(kind, variant), variant, KEY, []))) for variant in written}
+
+    assert 1 == len(made)
+    assert made.isdisjoint({normalised(kind, variant) for variant in written})
+
+
 @pytest.mark.parametrize("checks", [[], [["luhn"], []]])
 def test_what_is_known_by_its_shape_alone_has_no_surrogate(checks: list) -> None:
     assert surrogate("US_PASSPORT", "123456789", "123456789", KEY, checks) is None
@@ -282,6 +291,14 @@ def test_a_short_key_is_refused_without_being_shown(tmp_path: Path) -> None:
         KeySource(file=str(tmp_path / "key")).read()
 
     assert "geheim" not in str(problem.value)
+
+
+@pytest.mark.parametrize("key", [SECRET, {"file": [SECRET]}, {"env": NAME, "value": SECRET}])
+def test_a_key_in_the_config_itself_is_refused_and_not_repeated(key: object) -> None:
+    with pytest.raises(ConfigError, match=r"policy\.key") as problem:
+        load_config(None, {"policy": {"key": key}})
+
+    assert SECRET not in str(problem.value)
 
 
 def test_the_file_of_a_key_is_relative_to_the_config(tmp_path: Path) -> None:

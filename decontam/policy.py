@@ -8,7 +8,6 @@ only harden a verdict.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -19,12 +18,13 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
-from decontam.attribution import attributed, providers_of, resolved
+from decontam.allowances import Allowance
+from decontam.attribution import attributed, resolved
 from decontam.errors import did_you_mean
 from decontam.extents import covered
 from decontam.keys import KeySource
 from decontam.redaction import KEYED, PLAIN, Mode, Redactor, hash_of, merged
-from decontam.rules import Words, strength_named
+from decontam.rules import strength_named
 from decontam.types import Action, Finding, Record, Redaction, Span, Strength, Verdict
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -157,47 +157,6 @@ class Embedded:
 def extent_of(finding: Finding) -> Span:
     """How far the payload reaches of which the finding is a part; its span where it is no part of one."""
     return Span(*finding.detail.get("extent", finding.span))
-
-
-@dataclass(frozen=True, config=_STRICT)
-class Allowance:
-    """Findings that are no harm, who says so and until when. All that is given must hold."""
-
-    reason: str
-    by: str
-    expires: str
-    """The last day, YYYY-MM-DD; an expired allowance is ignored, and the run says so."""
-    rule: str = "*"
-    source: str = "*"
-    providers: Words = ()
-    values: Words = ()
-    """Matched texts, in any case; `sha256:<hex>` stands for one that should not be written down."""
-    domains: Words = ()
-    """Domains of e-mail addresses and URLs; their subdomains too."""
-
-    def covers(self, finding: Finding, source: str, value: str) -> bool:
-        return (
-            fnmatchcase(finding.name, self.rule)
-            and fnmatchcase(source, self.source)
-            and (not self.providers or _all_among(providers_of(finding), self.providers))
-            and (not self.values or _listed(value, self.values))
-            and (not self.domains or _in_domains(value, self.domains))
-        )
-
-
-def _all_among(providers: Sequence[str], allowed: Sequence[str]) -> bool:
-    return bool(providers) and set(providers) <= set(allowed)
-
-
-def _listed(value: str, listed: Iterable[str]) -> bool:
-    low = value.casefold()
-    digest = "sha256:" + hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
-    return any(entry in (digest, value) or entry.casefold() == low for entry in listed)
-
-
-def _in_domains(value: str, domains: Iterable[str]) -> bool:
-    host = value.rpartition("@")[2].rpartition("//")[2].partition("/")[0].partition(":")[0].casefold().rstrip(".")
-    return any(host == domain.casefold() or host.endswith("." + domain.casefold()) for domain in domains)
 
 
 @dataclass(frozen=True, config=_STRICT)

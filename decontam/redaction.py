@@ -81,7 +81,8 @@ def masked(text: str) -> str:
     >>> masked("J. Ünal, +49-30")
     'x. xxxx, +00-00'
     """
-    return "".join("0" if c.isnumeric() else "x" if c.isalpha() or unicodedata.combining(c) else c for c in text)
+    # Marks belong to letters, and half a surrogate pair could not be written to a table.
+    return "".join({"N": "0", "L": "x", "M": "x"}.get(unicodedata.category(c)[0], "x" if "\ud800" <= c <= "\udfff" else c) for c in text)
 
 
 def pseudonym(kind: str, value: str, key: Key) -> str:

@@ -61,7 +61,7 @@ def _same_shape(like: str, draw: Draw) -> str:
         elif character.isalpha():
             made.append((string.ascii_lowercase if character.islower() else string.ascii_uppercase)[draw(26)])
         else:
-            made.append(character)
+            made.append("?" if "\ud800" <= character <= "\udfff" else character)
             continue
         first = False
     return "".join(made)

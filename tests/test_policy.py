@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decontam.allowances import Allowance
 from decontam.config import load_config
-from decontam.policy import Allowance, Policy, Row
+from decontam.policy import Policy, Row
 from decontam.redaction import redacted
 from decontam.types import Action, Field, Finding, Record, Span, Strength
 

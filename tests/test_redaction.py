@@ -7,6 +7,7 @@ import pickle
 import re
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +20,10 @@ from decontam.errors import ConfigError
 from decontam.jsontext import Literal, spliced, value_of
 from decontam.keys import Key, KeySource
 from decontam.policy import Policy, Row
-from decontam.prove import example
+from decontam.prove import example, fill_in
 from decontam.redaction import Redactor, hash_of, masked, normalised, of_record, pseudonym, redacted
 from decontam.surrogates import surrogate
+from decontam.tables import findings_row
 from decontam.types import Action, Field, Finding, Record, Span, Strength, Verdict
 from decontam.view import View
 
@@ -128,6 +130,14 @@ def test_inside_json_only_the_literal_changes(chains: dict[str, Chain], mode: st
     )
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_half_a_surrogate_pair_inside_a_value_can_be_told(chains: dict[str, Chain], mode: str) -> None:
+    verdict = chains[mode].screen_text(fill_in("postgres://app:%{alnum*6}\ud800%{alnum*6}@db.%{lower*8}.de/main", mode))
+
+    assert verdict.redactions
+    assert orjson.dumps(findings_row("1", 0, verdict))
+
+
 @given(st.text())
 def test_a_mask_keeps_the_shape(text: str) -> None:
     mask = masked(text)
@@ -136,6 +146,7 @@ def test_a_mask_keeps_the_shape(text: str) -> None:
     assert mask == masked(mask)
     assert all(m == c or m in "x0" for c, m in zip(text, mask, strict=True))
     assert not any(c.isalpha() and c != "x" for c in mask)
+    assert not any(c.isdecimal() and c != "0" for c in mask)
 
 
 VARIANTS = [

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -25,6 +26,7 @@ Mode = Literal["type", "mask", "pseudonym", "surrogate"]
 KEYED = ("pseudonym", "surrogate")
 """The modes that need a key."""
 
+_CREDENTIALS = ("SECRET", "URL_CRED")  # any character of one may be a part of it
 _MANY_DIGITS = re.compile(r"[0-9]{4}")
 _AT, _DOT = re.compile(r"\s*[\[({<]\s*at\s*[\])}>]\s*"), re.compile(r"\s*[\[({<]\s*dot\s*[\])}>]\s*|\s+dot\s+")
 
@@ -76,13 +78,22 @@ def normalised(kind: str, value: str) -> str:
     return _PLAIN_FORMS.get(kind, _characters_of)(plain)
 
 
-def masked(text: str) -> str:
+def masked(text: str, kept: str | None = None) -> str:
+    """Every letter an x, every digit a 0; other characters stay, of those that are no space only `kept` ones if that is given.
+
+    >>> masked("J. Ünal, +49-30"), masked("pa$$-w0rd!", kept="-")
+    ('x. xxxx, +00-00', 'xxxx-x0xxx')
     """
-    >>> masked("J. Ünal, +49-30")
-    'x. xxxx, +00-00'
-    """
-    # Marks belong to letters, and half a surrogate pair could not be written to a table.
-    return "".join({"N": "0", "L": "x", "M": "x"}.get(unicodedata.category(c)[0], "x" if "\ud800" <= c <= "\udfff" else c) for c in text)
+
+    def mask(character: str) -> str:
+        group = unicodedata.category(character)[0]
+        if group == "N":
+            return "0"
+        # Marks belong to letters, and half a surrogate pair could not be written to a table.
+        hides = kept is not None and group in "PS" and character not in kept
+        return "x" if group in "LM" or hides or "\ud800" <= character <= "\udfff" else character
+
+    return "".join(map(mask, text))
 
 
 def pseudonym(kind: str, value: str, key: Key) -> str:
@@ -104,7 +115,7 @@ class Redactor:
     def replacement(self, mode: Mode, kind: str, text: str, placeholder: str) -> str:
         """What stands for `text`. What has no surrogate gets a pseudonym; without a key, both are the bare placeholder."""
         if mode == "mask":
-            return masked(text)
+            return masked(text, "-_." if kind in _CREDENTIALS else None)
         if self.key is not None and mode in KEYED:
             value = normalised(kind, text)
             made = surrogate(kind, value, text, self.key, self.checks.get(kind, ())) if mode == "surrogate" else None
@@ -185,10 +196,14 @@ def restless(redactions: Sequence[Redaction], again: Iterable[tuple[Finding, Mod
         moved.setdefault(path, []).append((Span(start, end), Span(begins, begins + len(replacement))))
         shift[path] = shift.get(path, 0) + len(replacement) - (end - start)
     masks = {redaction[:2] for redaction in redactions if redaction.replacement == masked(redaction.replacement)}
-    return {
-        (finding.field, before)
-        for finding, mode in again
-        for before, now in moved.get(finding.field, ())
-        if now.start < finding.span.end and finding.span.start < now.end
-        if not (mode == "mask" and (finding.field, before) in masks and now.start <= finding.span.start and finding.span.end <= now.end)
-    }
+    found: set[tuple[str, Span]] = set()
+    for finding, mode in again:
+        here = moved.get(finding.field, [])
+        start, end = finding.span
+        for before, now in here[bisect_right(here, start, key=lambda pair: pair[1].end) :]:  # they lie in order, and apart
+            if now.start >= end:
+                break
+            place = finding.field, before
+            if not (mode == "mask" and place in masks and now.start <= start and end <= now.end):
+                found.add(place)
+    return found

@@ -8,7 +8,8 @@ from time import perf_counter
 from typing import Protocol
 
 from decontam.policy import Policy
-from decontam.types import Action, Field, Finding, Record, Verdict
+from decontam.redaction import PLAIN, Mode, Redactor, of_record, restless
+from decontam.types import Action, Field, Finding, Record, Span, Verdict
 from decontam.view import View
 
 
@@ -22,21 +23,44 @@ class Stage(Protocol):
 
 
 _NOTHING_FOUND = Verdict(Action.KEEP)
+_WEAKER: tuple[Mode, ...] = ("pseudonym", "type")  # what a replacement becomes that would be found again
 
 
 @dataclass(frozen=True)
 class Chain:
     stages: tuple[Stage, ...]
     policy: Policy
+    redactor: Redactor = PLAIN
 
     def screen(self, record: Record) -> Verdict:
         """The verdict on a record: a function of chain and record, for any text, in time linear in its length."""
+        findings = self._found(record)
+        if not findings:
+            return _NOTHING_FOUND
+        verdict = self.policy.decide(record, findings, self.redactor)
+        return verdict if self.policy.modes == {"type"} else self._steadied(record, findings, verdict)
+
+    def _found(self, record: Record) -> list[Finding]:
         findings: list[Finding] = []
         for field in record.fields:
             view = View(field)
             for stage in self.stages:
                 findings.extend(stage.inspect(view))
-        return self.policy.decide(record, findings) if findings else _NOTHING_FOUND
+        return findings
+
+    def _steadied(self, record: Record, findings: list[Finding], verdict: Verdict) -> Verdict:
+        """The verdict with redactions that are not found again: a surrogate may be a number of another kind where it stands."""
+        forced: dict[tuple[str, Span], Mode] = {}
+        for weaker in _WEAKER:
+            if not verdict.redactions:
+                break
+            after = of_record(record, verdict.redactions)
+            places = restless(verdict.redactions, self.policy.costly(after, self._found(after)))
+            if not places:
+                break
+            forced |= dict.fromkeys(places, weaker)
+            verdict = self.policy.decide(record, findings, self.redactor, forced)
+        return verdict
 
     def screen_text(self, text: str) -> Verdict:
         """The verdict on a bare text."""

@@ -23,10 +23,13 @@ from pydantic.dataclasses import dataclass
 import decontam
 from decontam.chain import Chain
 from decontam.errors import ConfigError, did_you_mean
+from decontam.keys import Key
 from decontam.policy import Policy
+from decontam.redaction import Redactor
 from decontam.rules import Rule, Words, read_packs
 from decontam.scan import Scanner
 from decontam.stages import STAGES, stage_class, third_party
+from decontam.surrogates import Checks
 
 _STRICT = ConfigDict(extra="forbid")
 _HERE = Path(decontam.__file__).parent
@@ -135,6 +138,9 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     output = options.get("output")
     if isinstance(output, dict) and isinstance(place := output.get("quarantine"), str) and "://" not in place:
         output["quarantine"] = str(folder / place)
+    key = (options.get("policy") or {}).get("key")
+    if isinstance(key, dict) and isinstance(path := key.get("file"), str):
+        key["file"] = str(folder / path)
     for stage in (options.get("stages") or {}).values():
         if isinstance(stage, dict) and isinstance(stage.get("packs"), list):
             stage["packs"] = [pack if pack == BUILTIN else str(folder / str(pack)) for pack in stage["packs"]]
@@ -151,7 +157,9 @@ def _explained(error: ValidationError, where: str) -> ConfigError:
         return ConfigError(f"{where}: unknown key {dotted!r}{did_you_mean(place[-1], siblings)}")
     if first["type"] in {"missing", "missing_argument"}:
         return ConfigError(f"{where}: {'.'.join(place[:-1])} lacks {place[-1]!r}")
-    return ConfigError(f"{where}: {dotted}: {first['msg'].removeprefix('Value error, ')} (found {str(first['input'])[:60]!r})")
+    # Who writes a key where its place should be named need not read it in a log.
+    seen = "" if dotted.startswith("policy.key") else f" (found {str(first['input'])[:60]!r})"
+    return ConfigError(f"{where}: {dotted}: {first['msg'].removeprefix('Value error, ')}{seen}")
 
 
 def _keys_at(place: list[str]) -> list[str]:
@@ -257,7 +265,8 @@ def chain_of(config: Config, today: date | None = None) -> Chain:
 
     Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
     """
-    scanner = _scanner(rules_of(config))
+    rules = rules_of(config)
+    scanner = _scanner(rules)
     known = {**STAGES, **third_party()}
     day = today or date.today()
     current = tuple(allowed for allowed in config.policy.allow if date.fromisoformat(allowed.expires) >= day)
@@ -266,13 +275,33 @@ def chain_of(config: Config, today: date | None = None) -> Chain:
         options = config.stages.get(name)
         if options is not None and options.enabled:
             stages.append(stage_class(where).load(options.options, scanner))
-    return Chain(tuple(stages), replace(config.policy, allow=current))
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key_of(config), _checks(rules)))
+
+
+def _checks(rules: tuple[Rule, ...]) -> Mapping[str, Checks]:
+    """What a surrogate of each kind must fail: the validators of each of its rules."""
+    checks: dict[str, list[tuple[str, ...]]] = {}
+    for rule in rules:
+        checks.setdefault(rule.kind, []).append(rule.validator)
+    return checks
+
+
+def key_of(config: Config) -> Key | None:
+    """The key that a config names; it is read here and travels with nothing. Raises ConfigError where it lacks one that it needs."""
+    if config.policy.key is not None:
+        return config.policy.key.read()
+    if config.policy.needs_key:
+        raise ConfigError(
+            "policy.redaction: pseudonyms and surrogates need a key; say where it is with policy.key: {env: NAME} or {file: PATH}"
+        )
+    return None
 
 
 def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
     """A digest of all that decides what a run writes: options, revisions of rules, version of the code."""
     content = {
         "config": config.to_dict(),
+        "key": key.id if (key := key_of(config)) else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
         "version": decontam.__version__,
     }

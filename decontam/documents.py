@@ -17,7 +17,8 @@ from decontam.chain import Chain
 from decontam.config import Config, Quarantine, chain_of, check
 from decontam.layout import Layout, Unreadable, layout_of
 from decontam.paths import replaced
-from decontam.policy import Policy, redacted
+from decontam.policy import Policy
+from decontam.redaction import by_field, of_record, redacted
 from decontam.tally import OUTCOME, Tally
 from decontam.types import Action, Field, Finding, Record, Redaction, Verdict
 
@@ -96,8 +97,9 @@ class Documents:
             record = self._layout.record(document, source, row)
         if isinstance(record, Unreadable):
             return Screened(f"{source}:{row}", "errored", None, None, record)
+        chain = chain or self.chain  # a wrong config is nobody's document
         try:
-            verdict = (chain or self.chain).screen(record)
+            verdict = chain.screen(record)
         except Exception as error:  # noqa: BLE001 - a stage of somebody else's; its message may hold text
             return Screened(record.id, "errored", None, None, Unreadable("stage_failed", f"a stage raised {type(error).__name__}"))
         outcome = OUTCOME[verdict.action]
@@ -158,14 +160,11 @@ def masks_of(given: Quarantine, policy: Policy, verdict: Verdict) -> tuple[Redac
 
 def with_redactions(document: Any, redactions: Iterable[Redaction]) -> Any:
     """A copy of a document with the redactions made and everything else as it was."""
-    changes: dict[str, list[Redaction]] = {}
-    for redaction in redactions:
-        changes.setdefault(redaction.field, []).append(redaction)
+    if isinstance(document, Record):
+        return of_record(document, redactions)
+    changes = by_field(redactions)
     if isinstance(document, str):
         return redacted(document, changes.get("text", []))
-    if isinstance(document, Record):
-        fields = tuple(part._replace(text=redacted(part.text, changes.get(part.path, []))) for part in document.fields)
-        return document._replace(fields=fields)
     return replaced(document, changes)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from decontam.errors import ConfigError
-from decontam.policy import redacted
+from decontam.redaction import redacted
 from decontam.types import Field, Redaction
 
 EACH = "[*]"

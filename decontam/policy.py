@@ -8,20 +8,23 @@ only harden a verdict.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
-from decontam.attribution import attributed, providers_of, resolved
+from decontam.allowances import Allowance
+from decontam.attribution import attributed, resolved
 from decontam.errors import did_you_mean
 from decontam.extents import covered
-from decontam.rules import Words, strength_named
+from decontam.keys import KeySource
+from decontam.redaction import KEYED, PLAIN, Mode, Redactor, hash_of, merged
+from decontam.rules import strength_named
 from decontam.types import Action, Finding, Record, Redaction, Span, Strength, Verdict
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -58,6 +61,8 @@ class Row:
     """The path of the shard, as the input was named."""
     strength: NamedStrength = Strength.MENTION
     """At least this strong."""
+    redaction: Mode | None = None
+    """What replaces the values that this row redacts, where it is not what the policy says."""
 
     def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str) -> bool:
         return (
@@ -67,6 +72,9 @@ class Row:
             and fnmatchcase(provider, self.provider)
             and fnmatchcase(source, self.source)
         )
+
+
+_NO_ROW = Row(action=Action.KEEP)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -152,53 +160,26 @@ def extent_of(finding: Finding) -> Span:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class Allowance:
-    """Findings that are no harm, who says so and until when. All that is given must hold."""
-
-    reason: str
-    by: str
-    expires: str
-    """The last day, YYYY-MM-DD; an expired allowance is ignored, and the run says so."""
-    rule: str = "*"
-    source: str = "*"
-    providers: Words = ()
-    values: Words = ()
-    """Matched texts, in any case; `sha256:<hex>` stands for one that should not be written down."""
-    domains: Words = ()
-    """Domains of e-mail addresses and URLs; their subdomains too."""
-
-    def covers(self, finding: Finding, source: str, value: str) -> bool:
-        return (
-            fnmatchcase(finding.name, self.rule)
-            and fnmatchcase(source, self.source)
-            and (not self.providers or _all_among(providers_of(finding), self.providers))
-            and (not self.values or _listed(value, self.values))
-            and (not self.domains or _in_domains(value, self.domains))
-        )
-
-
-def _all_among(providers: Sequence[str], allowed: Sequence[str]) -> bool:
-    return bool(providers) and set(providers) <= set(allowed)
-
-
-def _listed(value: str, listed: Iterable[str]) -> bool:
-    low = value.casefold()
-    digest = "sha256:" + hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()
-    return any(entry in (digest, value) or entry.casefold() == low for entry in listed)
-
-
-def _in_domains(value: str, domains: Iterable[str]) -> bool:
-    host = value.rpartition("@")[2].rpartition("//")[2].partition("/")[0].partition(":")[0].casefold().rstrip(".")
-    return any(host == domain.casefold() or host.endswith("." + domain.casefold()) for domain in domains)
-
-
-@dataclass(frozen=True, config=_STRICT)
 class MaskLimit:
     """So many validated findings of a stage are masked; a record with more of them gets `above`."""
 
     stage: str
     spans: int
     above: NamedAction
+
+
+Forced = Mapping[tuple[str, Span], Mode]
+_FREE: Forced = MappingProxyType({})
+
+
+def _hashed(findings: tuple[Finding, ...], texts: Mapping[str, str], redactor: Redactor) -> tuple[Finding, ...]:
+    """Findings that can be told by their value, where there is a key."""
+    if (key := redactor.key) is None:
+        return findings
+    return tuple(
+        replace(each, detail={**each.detail, "value": hash_of(each.kind, texts.get(each.field, "")[slice(*each.span)], key)})
+        for each in findings
+    )
 
 
 def _settled(finding: Finding, strength: Strength, reason: str) -> Finding:
@@ -215,22 +196,33 @@ class Policy:
     mask_limits: tuple[MaskLimit, ...] = ()
     embedded: tuple[Embedded, ...] = ()
     placeholder: str = "<{kind}>"
+    redaction: Mode = "type"
+    key: KeySource | None = None
 
-    def action(self, finding: Finding, source: str = "") -> Action:
-        """What a finding costs by itself."""
+    @property
+    def modes(self) -> set[Mode]:
+        """The ways in which values may be replaced."""
+        return {self.redaction, *(row.redaction for row in self.actions if row.redaction is not None)}
+
+    @property
+    def needs_key(self) -> bool:
+        return not self.modes.isdisjoint(KEYED)
+
+    def row(self, finding: Finding, source: str = "") -> Row:
+        """The row that says what a finding costs by itself."""
         what = finding.name, finding.kind, finding.provider or "", finding.strength, source
-        return next((row.action for row in self.actions if row.fits(*what)), Action.KEEP)
+        return next((row for row in self.actions if row.fits(*what)), _NO_ROW)
 
-    def _costs(self, findings: Iterable[Finding], source: str) -> list[Action]:
-        """What each finding costs; findings that the table cannot tell apart are looked up once."""
-        known: dict[tuple[str, str, str, str | None, Strength], Action] = {}
-        costs = []
+    def _rows(self, findings: Iterable[Finding], source: str) -> list[Row]:
+        """The row of each finding; findings that the table cannot tell apart are looked up once."""
+        known: dict[tuple[str, str, str, str | None, Strength], Row] = {}
+        rows = []
         for finding in findings:
             alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength
             if alike not in known:
-                known[alike] = Action.KEEP if finding.strength == Strength.MENTION else self.action(finding, source)
-            costs.append(known[alike])
-        return costs
+                known[alike] = _NO_ROW if finding.strength == Strength.MENTION else self.row(finding, source)
+            rows.append(known[alike])
+        return rows
 
     def settle(self, record: Record, findings: Iterable[Finding], source: str) -> tuple[Finding, ...]:
         settled = [
@@ -259,11 +251,19 @@ class Policy:
             else:
                 yield _settled(finding, Strength.MENTION, f"allowed: {allowed.reason} ({allowed.by})")
 
-    def decide(self, record: Record, findings: Iterable[Finding]) -> Verdict:
-        """The verdict on a record, from everything that was found in it."""
+    def costly(self, record: Record, findings: Iterable[Finding]) -> list[tuple[Finding, Mode]]:
+        """The findings that cost at least REDACT, and how each would be redacted."""
         source = str(record.meta.get("source", ""))
         settled = self.settle(record, findings, source)
-        actions = self._costs(settled, source)
+        rows = zip(settled, self._rows(settled, source), strict=True)
+        return [(finding, row.redaction or self.redaction) for finding, row in rows if row.action >= Action.REDACT]
+
+    def decide(self, record: Record, findings: Iterable[Finding], redactor: Redactor = PLAIN, forced: Forced = _FREE) -> Verdict:
+        """The verdict on a record, from everything that was found in it. `forced` overrules how some spans are redacted."""
+        source = str(record.meta.get("source", ""))
+        settled = self.settle(record, findings, source)
+        rows = self._rows(settled, source)
+        actions = [row.action for row in rows]
         texts = {path: text for path, text, _ in record.fields}
         samples: set[int] = set()
         for embedded in self.embedded:
@@ -280,38 +280,28 @@ class Policy:
             if len(masked) > limit.spans:
                 action = max(action, limit.above)
         provider = attributed(settled)
-        told = resolved(settled, provider)
+        told = _hashed(resolved(settled, provider), texts, redactor)
         if action != Action.REDACT:
             return Verdict(action, told, provider=provider)
-        cut = [
-            replace(finding, span=extent_of(finding)) if index in samples else finding
-            for index, (finding, does) in enumerate(zip(settled, actions, strict=True))
+        cut: list[tuple[Finding, Mode]] = [
+            (replace(finding, span=extent_of(finding)), "type") if index in samples else (finding, row.redaction or self.redaction)
+            for index, (finding, row, does) in enumerate(zip(settled, rows, actions, strict=True))
             if does == Action.REDACT
         ]
-        return Verdict(action, told, redactions=self.redactions(cut), provider=provider)
+        return Verdict(action, told, redactions=self._replaced(cut, texts, redactor, forced), provider=provider)
+
+    def _replaced(
+        self, cut: Iterable[tuple[Finding, Mode]], texts: Mapping[str, str], redactor: Redactor, forced: Forced
+    ) -> tuple[Redaction, ...]:
+        made = []
+        for each in merged(cut):
+            mode, text = forced.get((each.field, each.span), each.mode), texts.get(each.field, "")
+            # A mask is as long as what it covers; everything else stands for the value of the widest finding.
+            value = text[slice(*(each.span if mode == "mask" else each.finding.span))]
+            made.append(Redaction(each.field, each.span, redactor.replacement(mode, each.finding.kind, value, self.placeholder)))
+        return tuple(made)
 
     def redactions(self, findings: Iterable[Finding]) -> tuple[Redaction, ...]:
-        """Non-overlapping replacements, in order; overlapping findings are masked as one, named by the widest."""
-        merged: list[tuple[str, Span, Finding]] = []
-        for finding in sorted(findings, key=lambda f: (f.field, f.span.start, -f.span.end)):
-            if merged and merged[-1][0] == finding.field and finding.span.start < merged[-1][1].end:
-                path, span, widest = merged[-1]
-                wider = finding if finding.span.end - finding.span.start > widest.span.end - widest.span.start else widest
-                merged[-1] = path, Span(span.start, max(span.end, finding.span.end)), wider
-            else:
-                merged.append((finding.field, finding.span, finding))
-        return tuple(Redaction(path, span, self.placeholder.format(kind=finding.kind)) for path, span, finding in merged)
-
-
-def redacted(text: str, redactions: Iterable[Redaction]) -> str:
-    """`text` with the redactions of its field applied; every other character untouched.
-
-    >>> redacted("write to a@b.cn now", [Redaction("text", Span(9, 15), "<EMAIL>")])
-    'write to <EMAIL> now'
-    """
-    pieces: list[str] = []
-    at = 0
-    for _, (start, end), replacement in sorted(redactions, key=lambda redaction: redaction.span):
-        pieces += (text[at:start], replacement)
-        at = end
-    return "".join([*pieces, text[at:]])
+        """Non-overlapping replacements by the bare placeholder, in order."""
+        cuts = merged((finding, "type") for finding in findings)
+        return tuple(Redaction(cut.field, cut.span, self.placeholder.format(kind=cut.finding.kind)) for cut in cuts)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decontam.jsontext import literals, spliced, value_of
-from decontam.policy import redacted
+from decontam.redaction import redacted
 from decontam.types import Redaction, Span
 
 text = st.text(st.characters(codec=None) | st.sampled_from('\\"/\n\té我😀\ud800'), max_size=30)

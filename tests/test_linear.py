@@ -14,13 +14,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from decontam.allowances import Allowance
 from decontam.chain import Chain
 from decontam.config import load_config, rules_of
 from decontam.folding import fold
 from decontam.jsontext import Literal, literals, spliced
 from decontam.paths import all_texts
-from decontam.policy import Allowance, Combination, Policy, Row, redacted
+from decontam.policy import Combination, Policy, Row
 from decontam.prove import example, examples
+from decontam.redaction import redacted
 from decontam.rules import Nearby, Rule, Within
 from decontam.scan import Compiled, Match, candidates, compiled, judge, near, strongest
 from decontam.stages.signatures import Signatures

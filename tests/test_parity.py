@@ -147,7 +147,7 @@ def datatrove(documents: list[dict], name: str, folder: Path) -> Told:
         evidence = json.loads(document.metadata.pop("decontam")["findings"])
         if evidence:
             found[document.id] = sorted(map(finding_of, evidence))
-        row = {"id": document.id, **document.metadata, **({"text": document.text} if name == "default" else {})}
+        row = {"id": document.id, **document.metadata, **({} if name == "chat" else {"text": document.text})}
         rows[document.id] = {key: value for key, value in row.items() if key != "file_path"}
     return Told(rows, found, counts_of(tally))
 
@@ -227,6 +227,24 @@ def test_every_door_says_the_same(door: Callable[[list[dict], str, Path], Told],
     assert expected.found == said.found
     assert expected.counts == said.counts
     assert expected.kept == said.kept
+
+
+@pytest.fixture(scope="module")
+def surrogates(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Told]:
+    """A config with a key in a file, and what the command line says under it."""
+    root = tmp_path_factory.mktemp("surrogates")
+    (root / "key").write_text("an invented key, and a long one")
+    (root / "c.yaml").write_text("policy: {redaction: surrogate, key: {file: key}}")
+    (root / "lines").mkdir()
+    return str(root / "c.yaml"), cli_lines(TEXTS[:40], str(root / "c.yaml"), root / "lines")
+
+
+@pytest.mark.parametrize("door", DOORS, ids=lambda door: door.__name__)
+def test_every_door_makes_the_same_surrogates(door: Callable[..., Told], surrogates: tuple[str, Told], tmp_path: Path) -> None:
+    name, expected = surrogates
+
+    assert "@example." in str(expected.kept)
+    assert expected == door(TEXTS[:40], name, tmp_path)
 
 
 def test_the_corpus_has_every_kind_and_every_outcome() -> None:

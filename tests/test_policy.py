@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decontam.allowances import Allowance
 from decontam.config import load_config
-from decontam.policy import Allowance, Policy, Row, redacted
+from decontam.policy import Policy, Row
+from decontam.redaction import redacted
 from decontam.types import Action, Field, Finding, Record, Span, Strength
 
 TEXT = "write to jane@corp.example or call 5550100 now, says chatcmpl-1 and chatcmpl-2 and openai"

@@ -18,6 +18,7 @@ from decontam.prove import examples
 from .conftest import shard
 
 AROUND = "Quillwort Ambergate"  # stands in every document, around what is found
+KEY = "a key that nobody is to see either"
 STAGE = """
 class Sour:
     name = "sour"
@@ -56,7 +57,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     (package / "sour.py").write_text(STAGE)
     (package / "sour-1.0.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: sour\nVersion: 1.0\n")
     (package / "sour-1.0.dist-info/entry_points.txt").write_text("[decontam.stages]\nsour = sour:Sour\n")
-    (root / "c.yaml").write_text("stages: {sour: {enabled: true}}\noutput: {checkpoint_bytes: 50000}")
+    (root / "c.yaml").write_text("stages: {sour: {enabled: true}}\noutput: {checkpoint_bytes: 50000}\npolicy: {key: {env: PRIVACY_KEY}}")
     texts = list(PLANTED.values())
     broken = [json.dumps({"text": text})[:-1].encode() for text in texts[::7]] + [
         json.dumps({"text": [{"a": t}]}).encode() for t in texts[::9]
@@ -67,7 +68,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     (root / "in/torn.jsonl.zst").write_bytes((shard(root / "whole.jsonl.zst", [{"text": text} for text in texts])).read_bytes()[:-200])
     pq.write_table(pa.table({"text": [*texts, None, f"sour {texts[0]}"]}), root / "in/a.parquet", row_group_size=100)
     arguments = ["run", root / "in", "--out", root / "out", "--config", root / "c.yaml", "--log-format", "json", "--workers", "2"]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+    env = {**os.environ, "PRIVACY_KEY": KEY, "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
     ran = subprocess.run([sys.executable, "-m", "decontam", *arguments], capture_output=True, text=True, check=False, env=env)
     scanned = [
         subprocess.run([sys.executable, "-m", "decontam", "scan", path, "--json"], capture_output=True, text=True, check=False).stdout
@@ -78,7 +79,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 def leaks(content: str) -> list[str]:
-    return [value for value in [AROUND, *PLANTED] if value in content or json.dumps(value)[1:-1] in content]
+    return [value for value in [AROUND, KEY, *PLANTED] if value in content or json.dumps(value)[1:-1] in content]
 
 
 def test_no_planted_value_is_in_what_is_said(done: tuple[Path, str]) -> None:
@@ -96,6 +97,14 @@ def test_no_planted_value_is_in_what_holds_no_text(kind: str, done: tuple[Path, 
     for file in files:
         content = str(pq.read_table(file).to_pylist()) if file.suffix == ".parquet" else file.read_text()
         assert [] == leaks(content), file
+
+
+def test_findings_know_every_value_by_its_keyed_hash(done: tuple[Path, str]) -> None:
+    rows = [row for file in (done[0] / "findings").rglob("*.parquet") for row in pq.read_table(file).to_pylist()]
+    hashes = [json.loads(finding["detail"])["value"] for row in rows for finding in row["findings"]]
+
+    assert len(set(hashes)) > 500
+    assert {16} == {len(digest) for digest in hashes}
 
 
 def test_they_are_where_they_belong(done: tuple[Path, str]) -> None:

@@ -1,7 +1,7 @@
 """The command line: arguments in, exit codes out; what happens in between lives elsewhere.
 
-Exit codes: 0 done. 1 finished, but some shards failed (`scan --exit-code`: something was found; `rules test`: a rule
-fails). 2 the user's mistake; nothing was written. 3 the books do not balance.
+Exit codes: 0 done. 1 finished, but some shards failed (`scan --exit-code`: something was found; `find`: nothing was; `rules
+test`: a rule fails). 2 the user's mistake; nothing was written. 3 the books do not balance.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LAYOUT = "\n\t"
 class _Commands(click.Group):
     """Commands are imported when they are called, so that `decontam --help` and worker processes start fast."""
 
-    _modules = ("run", "scan", "rules", "config", "samples")
+    _modules = ("run", "scan", "find", "rules", "config", "samples")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._modules)

@@ -78,6 +78,8 @@ _NO_PASSWORDS = (
     " toggle visible visibility strong medium weak short long valid invalid incorrect wrong minlength maxlength length match"
     " matches mismatch sometimes present filled nested equalto confirmed raw bytes array"
 )
+# The same in other languages, where they are parts of what is meant to be filled in.
+_FOREIGN = re.compile(r"passwor|contrase|senha|mot_?de_?passe|usuario|parola|пароль|密码|^(?:ihr|sua|seu|tu|su|votre|mein)_")
 
 
 def password_like(value: str, _: str = "") -> bool:
@@ -87,7 +89,10 @@ def password_like(value: str, _: str = "") -> bool:
     (True, False, False, False)
     """
     dotted = re.fullmatch(r"[A-Za-z_]+(?:[.:][A-Za-z_]+)+:?", value)
-    return real_value(value) and value.lower().strip("-_ @") not in _NO_PASSWORDS.split() and not dotted and value.isprintable()
+    foreign = _FOREIGN.search(value.lower())
+    if foreign or not real_value(value):
+        return False
+    return value.lower().strip("-_ @") not in _NO_PASSWORDS.split() and not dotted and value.isprintable()
 
 
 # The pairs of letters that make three quarters of English running text, and a fifth of what is drawn at random.

@@ -6,13 +6,8 @@ like. They run on candidates only, so clarity goes before speed; heavy libraries
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
-import math
 import re
-import string
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
@@ -40,8 +35,7 @@ from decontam.validators_ids import (
     varied,
     vin,
 )  # fmt: skip
-
-_BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
+from decontam.validators_secrets import classes, crc32_base62, entropy, jwt, password_like, random_looking, real_value
 
 
 def luhn(value: str, _: str = "") -> bool:
@@ -101,16 +95,6 @@ def public_ip(value: str, _: str = "") -> bool:
     except ValueError:
         return False
     return address.is_global and not address.is_multicast and str(address) not in _SERVICES
-
-
-def entropy(value: str, least: str = "3") -> bool:
-    """At least `least` bits of Shannon entropy per character.
-
-    >>> entropy("aaaaaaaaaaaa", "2"), entropy("q8Zr2Lx0Vb7T", "3")
-    (False, True)
-    """
-    counts = Counter(value).values()
-    return bool(value) and -sum(n / len(value) * math.log2(n / len(value)) for n in counts) >= float(least)
 
 
 @lru_cache(maxsize=256)
@@ -237,36 +221,6 @@ def coordinates(value: str, _: str = "") -> bool:
     return len(numbers) == 2 and abs(numbers[0]) <= 90 and abs(numbers[1]) <= 180 and max(map(abs, numbers)) > 1
 
 
-def jwt(value: str, _: str = "") -> bool:
-    """The first part decodes to a JSON object with an `alg` (RFC 7515, section 4.1.1).
-
-    >>> jwt("eyJhbGciOiJIUzI1NiJ9.e30.x"), jwt("eyJmb28iOjF9.e30.x")
-    (True, False)
-    """
-    head = value.partition(".")[0]
-    try:
-        return b'"alg"' in base64.urlsafe_b64decode(head + "=" * (-len(head) % 4))
-    except (ValueError, binascii.Error):
-        return False
-
-
-def crc32_base62(value: str, _: str = "") -> bool:
-    """GitHub and npm tokens end in the CRC-32 of their random part, in six base-62 digits.
-
-    Source: GitHub's "Behind GitHub's new authentication token formats" (2021).
-
-    >>> crc32_base62("ghp_" + "0" * 36)
-    False
-    """
-    body, check = value.rpartition("_")[2][:-6], value[-6:]
-    number = binascii.crc32(body.encode())
-    digits = ""
-    while number:
-        number, digit = divmod(number, 62)
-        digits = _BASE62[digit] + digits
-    return digits.rjust(6, "0") == check
-
-
 def date(value: str, shape: str) -> bool:
     """The digits at the start form a date of the given strptime shape, 1900 to 2100: `date:%y%m%d`.
 
@@ -280,27 +234,12 @@ def date(value: str, shape: str) -> bool:
         return False
 
 
-_PLACEHOLDERS = ("example", "sample", "xxxx", "your", "changeme", "placeholder", "dummy", "redacted", "insert", "****",
-                 "....", "test", "fake", "replace", "password", "secret", "token", "null", "none", "true", "false",
-                 "12345", "abcdef", "foobar", "<", "${", "{{", "todo", "deadbeef")  # fmt: skip
-
-
-def real_value(value: str, _: str = "") -> bool:
-    """Not a placeholder: no word that samples use, not one character over and over.
-
-    >>> real_value("YOUR_API_KEY_HERE"), real_value("xxxxxxxxxxxx"), real_value("q8Zr2Lx0Vb7T")
-    (False, False, True)
-    """
-    low = value.lower()
-    return not any(word in low for word in _PLACEHOLDERS) and len(set(low)) > 4
-
-
 VALIDATORS: dict[str, Callable[[str, str], bool]] = {
     check.__name__: check
     for check in (
         luhn, card, iban, public_ip, wide_octet, device_mac, mailbox, phone, phone_like, coordinates, entropy, stdnum, compact,
         jwt, crc32_base62, date, real_value, cn_ric, fi_hetu, hkid, tw_id, sg_nric, uk_nino, au_medicare, icao, mrz, de_rvnr, de_kvnr,
-        us_npi, us_dea, varied, vin, eip55,
+        us_npi, us_dea, varied, vin, eip55, classes, password_like, random_looking,
     )
 }  # fmt: skip
 

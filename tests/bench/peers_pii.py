@@ -27,7 +27,7 @@ def datatrove() -> Finder:
     formatter = PIIFormatter()
 
     def find(text: str) -> list[tuple[int, int, str]]:
-        found = [(*match.span(), "EMAIL") for match in formatter.email_replacer.regex.finditer(text)]
+        found = [(*match.span(), "EMAIL") for match in formatter.emails_replacer.regex.finditer(text)]
         for match in formatter.ip_replacer.regex.finditer(text):
             try:
                 if ipaddress.ip_address(match.group()).is_global:

@@ -35,6 +35,7 @@ from decontam.validators_ids import (
     varied,
     vin,
 )  # fmt: skip
+from decontam.validators_numbers import aba, dk_cpr
 from decontam.validators_secrets import classes, crc32_base62, entropy, jwt, password_like, random_looking, real_value
 
 
@@ -95,6 +96,25 @@ def public_ip(value: str, _: str = "") -> bool:
     except ValueError:
         return False
     return address.is_global and not address.is_multicast and str(address) not in _SERVICES
+
+
+# Groups that machines are known to use: control blocks, source-specific and administratively scoped (RFC 5771, RFC 2365).
+_GROUPS = tuple(map(ipaddress.ip_network, ("224.0.0.0/14", "232.0.0.0/8", "239.0.0.0/8", "ff00::/8")))
+
+
+def host_ip(value: str, _: str = "") -> bool:
+    """`public_ip`, or an address of multicast space that no group uses: beside "login from" it is some host's, altered or invented.
+
+    >>> host_ip("93.184.215.14"), host_ip("227.84.3.91"), host_ip("224.0.0.251"), host_ip("239.255.255.250")
+    (True, True, False, False)
+    """
+    if public_ip(value):
+        return True
+    try:
+        address = ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return address.is_multicast and not any(address in group for group in _GROUPS)
 
 
 @lru_cache(maxsize=256)
@@ -239,7 +259,7 @@ VALIDATORS: dict[str, Callable[[str, str], bool]] = {
     for check in (
         luhn, card, iban, public_ip, wide_octet, device_mac, mailbox, phone, phone_like, coordinates, entropy, stdnum, compact,
         jwt, crc32_base62, date, real_value, cn_ric, fi_hetu, hkid, tw_id, sg_nric, uk_nino, au_medicare, icao, mrz, de_rvnr, de_kvnr,
-        us_npi, us_dea, varied, vin, eip55, classes, password_like, random_looking,
+        us_npi, us_dea, varied, vin, eip55, classes, password_like, random_looking, aba, dk_cpr, host_ip,
     )
 }  # fmt: skip
 

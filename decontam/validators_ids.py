@@ -68,7 +68,7 @@ def iban(value: str, _: str = "") -> bool:
     (True, False, False)
     """
     compact = alnum_of(value)
-    if compact[:2] not in _IBAN_LENGTHS.get(len(compact), ()) or len(set(compact[4:])) < 3:
+    if compact[:2] not in _IBAN_LENGTHS.get(len(compact), ()) or len(set(compact[4:])) < 2:
         return False
     return int("".join(str(_number(c)) for c in compact[4:] + compact[:4])) % 97 == 1
 

@@ -37,7 +37,7 @@ def test_the_starter_packs_are_at_least_as_large_as_promised() -> None:
     sizes = Counter(rule.stage for rule in RULES)
 
     assert sizes["signatures"] >= 60
-    assert sizes["secrets"] >= 20
+    assert sizes["secrets"] >= 200
     assert sizes["pii"] >= 20
 
 

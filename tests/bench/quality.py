@@ -1,6 +1,6 @@
 """What the default config finds, and what it wrongly takes out, on the labelled sets of ../shared/data.
 
-    python tests/bench/quality.py [pii] [secrets]        (signatures: quality_signatures.py)
+    python tests/bench/quality.py        (signatures: quality_signatures.py; secrets: quality_secrets.py)
 
 Rates come with N and a 95 % Wilson interval. The packs were written with these sets at hand: read the figures as an upper bound.
 """
@@ -32,7 +32,7 @@ def _f1(chain: Chain, stage: str, sets: list[str], kinds: set[str] | None) -> No
         for row in shared_rows(f"pii/{name}.jsonl.zst"):
             truth = [(s["start"], s["end"], s["type"]) for s in row["spans"] if kinds is None or s["type"] in kinds]
             ours = [span for span in _spans(chain, stage, row["text"]) if kinds is None or span[2] in kinds]
-            overlap = lambda a, b: a[0] < b[1] and b[0] < a[1] and (a[2] == b[2] or stage == "secrets")  # noqa: E731
+            overlap = lambda a, b: a[0] < b[1] and b[0] < a[1] and a[2] == b[2]  # noqa: E731
             for span in truth:
                 wanted[span[2]] += 1
                 right[span[2], "recall"] += any(overlap(span, mine) for mine in ours)
@@ -61,11 +61,5 @@ def pii(chain: Chain) -> None:
     _false_per_megabyte(chain, "pii")
 
 
-def secrets(chain: Chain) -> None:
-    _f1(chain, "secrets", ["gen_secrets", "gitleaks_tests", "noseyparker_rules"], None)
-    _false_per_megabyte(chain, "secrets")
-
-
 if __name__ == "__main__":
-    for part in sys.argv[1:] or ["pii", "secrets"]:
-        {"pii": pii, "secrets": secrets}[part](chain_of(load_config()))
+    pii(chain_of(load_config()))

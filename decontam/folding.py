@@ -203,15 +203,19 @@ def _behind(found: str) -> str:
     return str(digit) if digit is not None else unicodedata.normalize("NFKC", found)
 
 
-@lru_cache(maxsize=1 << len(_DISGUISES))
-def _one_for_one(worn: tuple[int, ...]) -> dict[str, str]:
-    """Characters that become one character each, and what each of them becomes."""
-    disguises = list(_DISGUISES.values())
-    singles = "".join(disguises[index].singles for index in worn)
+@lru_cache(maxsize=len(_DISGUISES))
+def _singles_of(index: int) -> dict[str, str]:
+    singles = list(_DISGUISES.values())[index].singles
     if not singles:
         return {}
     all_of_them = re.findall(f"[{singles}]", "".join(map(chr, range(ord(max(singles)) + 1))))
     return {character: plain for character in all_of_them if len(plain := _plain(character)) == 1}
+
+
+@lru_cache(maxsize=1 << len(_DISGUISES))
+def _one_for_one(worn: tuple[int, ...]) -> dict[str, str]:
+    """Characters that become one character each, and what each of them becomes."""
+    return {character: plain for index in worn for character, plain in _singles_of(index).items()}
 
 
 def _translated(text: str, worn: tuple[int, ...]) -> str:

@@ -34,6 +34,7 @@ _WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for
 _CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
 
 
+_CAPTURE = re.compile(r"\((?!\?)|\(\?P<")  # or a bracket that stands for itself, which only costs the second look
 _FIRST_WORD = re.compile(rb"\w+|$")
 
 
@@ -127,23 +128,26 @@ class Compiled(NamedTuple):
     search: Callable[..., Any]
     whole: int
     group: int
-    reach: int | None
+
+    def windows(self, ends: list[int], size: int) -> Iterable[tuple[int, int]]:
+        """Where to look in a text of `size` bytes, in which gates opened at `ends`; without any, everywhere."""
+        if self.rule.opens:
+            return [(start, size) for start in ends]
+        # What stands side by side may go on for as long as the text: no window around an anchor is wide enough.
+        return [(0, size)] if not ends or self.rule.together else _windows(ends, _reach(self.rule.bounded), size)
 
 
 def compiled(rule: Rule) -> Compiled:
     """A rule ready to be looked for."""
-    pattern = compile_pattern(rule.bounded)
-    whole, group = 1, pattern.groups
-    search, reach = pattern.search, _reach(rule.bounded)
     if rule.together:
-        # It may go on for as long as the text: no window around an anchor is wide enough. And it names what data are full
-        # of, which `re` finds ten times as fast; a pattern of keys and values has nothing to go back over.
-        search, reach = re.compile(rule.bounded.encode()).search, None
-    elif group == 1 and rule.bounded == f"({rule.pattern})":
-        # Without captures RE2 needs no second look at what matched, which costs a wide pattern milliseconds.
-        pattern, whole, group = compile_pattern(rule.pattern), 0, 0
-        search = pattern.search
-    return Compiled(rule, pattern.match if rule.opens else search, whole, group, reach)
+        # It names what data are full of, which `re` finds ten times as fast; keys and values have nothing to go back over.
+        keys = re.compile(rule.bounded.encode())
+        return Compiled(rule, keys.search, 1, keys.groups)
+    # Without captures RE2 needs no second look at what matched, which costs a wide pattern milliseconds.
+    bare = rule.bounded == f"({rule.pattern})" and not _CAPTURE.search(rule.pattern)
+    pattern = compile_pattern(rule.pattern if bare else rule.bounded)
+    whole, group = (0, 0) if bare else (1, pattern.groups)
+    return Compiled(rule, pattern.match if rule.opens else pattern.search, whole, group)
 
 
 def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:
@@ -186,6 +190,7 @@ def clusters(rule: Rule, found: Iterable[Candidate], data: bytes) -> Iterator[Ca
         yield Candidate((start, end), (start, end))
 
 
+@lru_cache(maxsize=8192)
 def _reach(pattern: str) -> int | None:
     """How many bytes a match can take at most; None where that cannot be told."""
     try:
@@ -199,7 +204,7 @@ def _reach(pattern: str) -> int | None:
 
 def _windows(ends: list[int], reach: int | None, size: int) -> Iterator[tuple[int, int]]:
     """Where a match may lie that holds one of the anchors which end at `ends`; windows never overlap."""
-    if reach is None or not ends:
+    if reach is None:
         yield 0, size
         return
     start = last = ends[0]
@@ -253,8 +258,7 @@ class Scanner:
                 if not self.rules[index].hears(role):
                     continue
                 looked_for = self._patterns.get(index) or self._compiled(index)
-                where = [(start, len(data)) for start in ends] if looked_for.rule.opens else _windows(ends, looked_for.reach, len(data))
-                for window in where:
+                for window in looked_for.windows(ends, len(data)):
                     for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
                         strength = judge(looked_for.rule, data, candidate)
                         if strength is not None:

@@ -137,3 +137,13 @@ def test_of_overlapping_matches_the_strongest_stays(drawn: list) -> None:
         assert any(
             other.strength >= match.strength and other.span.start < match.span.end and match.span.start < other.span.end for other in kept
         )
+
+
+@pytest.mark.parametrize("pattern", ["id-(?:x|y)=([0-9]{3})", "id-(?:x|y)=(?P<number>[0-9]{3})", "id-(?:x|y)=[0-9]{3}"])
+def test_a_span_is_what_the_first_group_captures_and_the_whole_match_without_one(pattern: str) -> None:
+    rule = rule_from({**ENTRY, "anchors": ["id-"], "pattern": pattern, "catches": ["⟦x⟧"], "spares": ["y"]}, "secrets", "here")
+    text = "see id-x=123 there"
+
+    assert ["123" if "([" in pattern or "P<" in pattern else "id-x=123"] == [
+        text[slice(*match.span)] for match in Scanner((rule,)).find(View.of(text))
+    ]

@@ -63,7 +63,7 @@ def priced(rule: Rule, data: list[bytes], empty: float) -> tuple[float | None, f
         hits: passes.Hits = {}
         first(text, hits)
         for ends in hits.values():
-            for window in scan._windows(ends, looked_for.reach, len(text)):
+            for window in looked_for.windows(ends, len(text)):
                 list(scan.candidates(looked_for, text, *window))
 
     return (cost(pattern, data) - empty if pattern else None), cost(behind, data) - empty

@@ -22,7 +22,7 @@ import orjson
 from decontam.errors import ArtefactError, InputError
 from decontam.indexes import ALIGNED, DTYPES, HEAD, KEPT, MAGIC, MOST_COUNTED, ROW, UNITS, VERSION, Index
 from decontam.kernels import kernel
-from decontam.known import bloom_block, bloom_mask
+from decontam.known import SHORT, bloom_block, bloom_mask, exact_digest
 from decontam.shingles import Array, Mix, Units, digested, normaliser, shingles, tagged, units
 from decontam.tokens import MARK, READING, Tokens, mixed, tokenised
 from decontam.types import Reference
@@ -30,9 +30,6 @@ from decontam.view import encode
 
 MEMORY = 256 << 20
 """Bytes that sorting may take, by default."""
-
-SHORT = 20
-"""A text of fewer words must match as a whole, its numbers too."""
 
 COMMON = 2
 """A fingerprint in so many texts of the background is common."""
@@ -140,12 +137,6 @@ def _whole(data: bytes) -> tuple[Tokens, Units]:
     return Tokens(*columns, len(data)), Units(keys, weights, np.concatenate(places))
 
 
-def exact_digest(read: Tokens, first: int, last: int, mix: Mix) -> int:
-    """A hash of the words and numbers from token `first` to token `last`, for texts that must match as a whole."""
-    keys, kinds = read.keys[first : last + 1], read.kinds[first : last + 1]
-    return int(digested(keys[kinds != MARK], mix.numbers))
-
-
 class _Files:
     """Files that grow while references are read."""
 
@@ -198,7 +189,7 @@ def _read_in(work: _Work, sources: Iterable[str], read: Callable[[str], Iterable
                     salt = np.uint64(mixed(np.uint64(digest) ^ mix.numbers[4]))
                     tags = np.empty(len(part.keys), np.uint8)
                     tagged(part.keys, salt, tags)
-                    whole = exact_digest(words, int(part.places[0]), int(part.places[-1]), mix) if len(part.keys) < 2 * SHORT else 0
+                    whole = exact_digest(words, int(part.places[0]), int(part.places[-1]), mix) if len(part.keys) < SHORT else 0
                     row = np.zeros(1, ROW)
                     row[0] = (
                         into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),

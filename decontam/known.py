@@ -7,18 +7,20 @@ the text: a place of the text is looked at for so many references at most, a see
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from decontam.indexes import Index
 from decontam.kernels import kernel
-from decontam.shingles import PER_WORD, WORDS, Array, Mix, Units, shingles, tag
-from decontam.tokens import mixed
+from decontam.shingles import PER_WORD, WORDS, Array, Mix, Units, digested, tag
+from decontam.tokens import MARK, Tokens, mixed
 
 GAP = 6
 """Units that may be missing, added or exchanged on either side between two that agree."""
+
+SHORT = 40
+"""A text of fewer units is there as a whole only if its numbers are, too."""
 
 _AT_ONCE = 12  # references that may claim one place of a text
 _NEAR = 5  # units beside a seed, on either side, of which _AGREE agree before all is compared
@@ -213,3 +215,9 @@ def matches(given: Units, prints: tuple[Array, Array], index: Index, mix: Mix, m
         given.keys, given.weights, seed_starts[:count], seed_places[:count], *rows, index["tags"], mix.numbers[4], _LEAST, out, evidence
     )
     return [Match(*row, worth) for row, worth in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
+
+
+def exact_digest(read: Tokens, first: int, last: int, mix: Mix) -> int:
+    """A hash of the words and numbers from token `first` to token `last`."""
+    keys, kinds = read.keys[first : last + 1], read.kinds[first : last + 1]
+    return int(digested(keys[kinds != MARK], mix.numbers))

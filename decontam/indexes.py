@@ -40,7 +40,7 @@ SUFFIX = ".idx"
 ROW = np.dtype(
     [
         ("tags", "<u8"), ("about", "<u8"), ("digest", "<u8"), ("exact", "<u8"), ("start", "<u8"), ("end", "<u8"),
-        ("units", "<u4"), ("weight", "<u4"), ("source", "<u4"), ("label", "<u4"), ("first", "<u4"), ("about_size", "<u4"),
+        ("units", "<u4"), ("worth", "<u4"), ("source", "<u4"), ("label", "<u4"), ("first", "<u4"), ("about_size", "<u4"),
         ("copies", "<u4"), ("piece", "<u4"),
     ]
 )  # fmt: skip

@@ -22,7 +22,7 @@ import orjson
 from decontam.errors import ArtefactError, InputError
 from decontam.indexes import ALIGNED, DTYPES, HEAD, KEPT, MAGIC, MOST_COUNTED, ROW, UNITS, VERSION, Index
 from decontam.kernels import kernel
-from decontam.known import SHORT, bloom_block, bloom_mask, exact_digest
+from decontam.known import SHORT, bloom_block, bloom_mask, exact_digest, worth_of
 from decontam.shingles import Array, Mix, Units, digested, normaliser, shingles, tagged, units
 from decontam.tokens import MARK, READING, Tokens, mixed, tokenised
 from decontam.types import Reference
@@ -193,7 +193,7 @@ def _read_in(work: _Work, sources: Iterable[str], read: Callable[[str], Iterable
                     row = np.zeros(1, ROW)
                     row[0] = (
                         into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),
-                        int(part.weights.sum(dtype=np.int64)), number, label, 0, len(said), 1, piece,
+                        int(worth_of(part.weights).sum()), number, label, 0, len(said), 1, piece,
                     )  # fmt: skip
                     into.write("rows", row.tobytes())
                     # A shingle belongs to the piece in which it begins and may reach into the next.

@@ -39,9 +39,9 @@ class Threshold:
 
     strength: Annotated[Strength, BeforeValidator(strength_named)]
     words: Annotated[float, Ge(0)]
-    """Words that agree, in order; eight characters of a script without spaces count as five."""
+    """Words that agree, in order, as far as they are not common: two characters of a script without spaces count as one."""
     evidence: Annotated[float, Ge(0)] = 0.0
-    """Shingles in common, 1 each where no other text has it; one in 2, 4, 8 ... texts counts 1/2, 1/3, 1/4 ..."""
+    """Shingles in common, each counting 1 where no other text has it, less where others do, and 0 where the background does."""
     agreement: Annotated[float, Ge(0), Le(1)] = 0.0
     """The share of the words of the passages that agree."""
     whole: bool = False
@@ -76,9 +76,10 @@ class _Passage(NamedTuple):
     end: int
     known_start: int
     known_end: int
-    weight: int
+    worth: int
     of: int
-    """The weight of all units from the first to the last that agree."""
+    """What all units from the first to the last that agree are worth."""
+    shingles: int
     evidence: float
     exact: bool
 
@@ -146,12 +147,13 @@ class Known:
         return {name_of(path): described(path)[1] for path in given.indexes}
 
     def inspect(self, view: View) -> list[Finding]:
+        from decontam.known import worth_of
         from decontam.shingles import shingles
 
         found: list[list[_Passage]] = [[] for _ in self.indexes]
-        weight = 0
+        worth = 0
         for read, given in _pieces(view):
-            weight += int(given.weights.sum(dtype="int64"))  # what two pieces share is counted twice: a thousandth
+            worth += int(worth_of(given.weights).sum())  # what two pieces share is counted twice: a hundredth
             prints: dict[str | None, Any] = {}
             for passages, (index, mix) in zip(found, self.indexes, strict=True):
                 if mix.id not in prints:
@@ -160,10 +162,10 @@ class Known:
         findings: list[Finding] = []
         for passages, (index, _) in zip(found, self.indexes, strict=True):
             if passages:
-                findings += self._findings(view, index, passages, weight)
+                findings += self._findings(view, index, passages, worth)
         return findings
 
-    def _findings(self, view: View, index: Index, passages: Iterable[_Passage], weight: int) -> list[Finding]:
+    def _findings(self, view: View, index: Index, passages: Iterable[_Passage], worth: int) -> list[Finding]:
         by_row: dict[int, list[_Passage]] = {}
         for passage in passages:
             by_row.setdefault(passage.row, []).append(passage)
@@ -172,7 +174,7 @@ class Known:
             told = _told(mine)
             strength = self._strength(told)
             if strength is not None:
-                weighed.append((-told.weight, -told.evidence, row, told, strength))
+                weighed.append((-told.worth, -told.evidence, row, told, strength))
         claims, findings = _Claims(), []
         for _, _, row, told, strength in sorted(weighed, key=lambda each: each[:3]):
             mine = [each for each in by_row[row] if claims.share(each.start, each.end) < _EXPLAINED]
@@ -180,7 +182,7 @@ class Known:
                 continue
             for each in mine:
                 claims.add(each.start, each.end)
-            findings += self._of(view, index, row, mine, told, strength, weight)
+            findings += self._of(view, index, row, mine, told, strength, worth)
             if len(findings) >= _MOST:
                 break
         return findings[:_MOST]
@@ -193,12 +195,12 @@ class Known:
         return None
 
     def _of(self, view: View, index: Index, row: int, passages: Sequence[_Passage], told: _Told, strength: Strength,
-            weight: int) -> Iterator[Finding]:  # fmt: skip
+            worth: int) -> Iterator[Finding]:  # fmt: skip
         known, given = index.known(row), index["rows"][row]
-        of_known, of_text = min(1.0, told.weight / int(given["weight"])), min(1.0, told.weight / max(1, weight))
+        of_known, of_text = min(1.0, told.worth / int(given["worth"])), min(1.0, told.worth / max(1, worth))
         detail: dict[str, Any] = {
             "id": known.id, "source": known.source, "start": known.start, "end": known.end, "part": known.part,
-            "of_known": round(of_known, 4), "of_text": round(of_text, 4), "words": round(told.words), "shingles": round(told.evidence, 2),
+            "of_known": round(of_known, 4), "of_text": round(of_text, 4), "words": told.worth // 8, "rare_words": round(told.words), "shingles": told.shingles, "evidence": round(told.evidence, 2),
         }  # fmt: skip
         detail |= {name: value for name, value in (("model", known.model), ("time", known.time)) if value is not None}
         if known.copies > 1:
@@ -215,30 +217,32 @@ class Known:
 class _Told(NamedTuple):
     """What a reference and a text have in common, passages that are repeated counted once."""
 
-    weight: int
+    worth: int
     of: int
+    shingles: int
     evidence: float
     exact: bool
 
     @property
     def words(self) -> float:
-        return self.weight / 8
+        """Words that agree, less the share of them that is common."""
+        return self.worth / 8 * (self.evidence / self.shingles if self.shingles else 0.0)
 
     @property
     def agreement(self) -> float:
-        return self.weight / self.of if self.of else 0.0
+        return self.worth / self.of if self.of else 0.0
 
 
 def _told(passages: Iterable[_Passage]) -> _Told:
     seen = _Claims()
-    weight = of = 0
+    worth = of = shingles = 0
     evidence, exact = 0.0, False
-    for each in sorted(passages, key=lambda each: (-each.weight, each.start)):
+    for each in sorted(passages, key=lambda each: (-each.worth, each.start)):
         exact |= each.exact
         if seen.share(each.known_start, each.known_end) < _REPEATED:
             seen.add(each.known_start, each.known_end)
-            weight, of, evidence = weight + each.weight, of + each.of, evidence + each.evidence
-    return _Told(weight, of, evidence, exact)
+            worth, of, shingles, evidence = worth + each.worth, of + each.of, shingles + each.shingles, evidence + each.evidence
+    return _Told(worth, of, shingles, evidence, exact)
 
 
 def _together(passages: Iterable[_Passage]) -> Iterator[tuple[int, int, int, int]]:
@@ -273,14 +277,14 @@ def _pieces(view: View) -> Iterator[tuple[Tokens, Units]]:
 
 
 def _passages(read: Tokens, given: Units, prints: Any, index: Index, mix: Mix) -> Iterator[_Passage]:
-    from decontam.known import SHORT, exact_digest, matches
+    from decontam.known import SHORT, exact_digest, matches, worth_of
 
     for match in matches(given, prints, index, mix):
         first, last = int(given.places[match.start]), int(given.places[match.end - 1])
         row = index["rows"][match.row]
-        of = int(given.weights[match.start : match.end].sum(dtype="int64"))
-        exact = match.weight == of == int(row["weight"])
+        of = int(worth_of(given.weights[match.start : match.end]).sum())
+        exact = match.worth == of == int(row["worth"])
         if exact and match.end - match.start < SHORT:
             exact = exact_digest(read, first, last, mix) == int(row["exact"])
-        yield _Passage(match.row, int(read.starts[first]), int(read.ends[last]), match.known_start, match.known_end, match.weight, of,
-                       match.evidence, exact)  # fmt: skip
+        yield _Passage(int(match.row), int(read.starts[first]), int(read.ends[last]), match.known_start, match.known_end, match.worth, of,
+                       match.shingles, match.evidence, exact)  # fmt: skip

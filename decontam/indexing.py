@@ -23,7 +23,7 @@ from decontam.errors import ArtefactError, InputError
 from decontam.indexes import ALIGNED, DTYPES, HEAD, KEPT, MAGIC, MOST_COUNTED, ROW, UNITS, VERSION, Index
 from decontam.kernels import kernel
 from decontam.known import SHORT, bloom_block, bloom_mask, exact_digest, worth_of
-from decontam.shingles import Array, Mix, Units, digested, normaliser, shingles, tagged, units
+from decontam.shingles import LONGEST, Array, Mix, Units, digested, normaliser, shingles, tagged, units
 from decontam.tokens import MARK, READING, Tokens, mixed, tokenised
 from decontam.types import Reference
 from decontam.view import encode
@@ -197,7 +197,7 @@ def _read_in(work: _Work, sources: Iterable[str], read: Callable[[str], Iterable
                     )  # fmt: skip
                     into.write("rows", row.tobytes())
                     # A shingle belongs to the piece in which it begins and may reach into the next.
-                    hashes, starts = shingles(Units(*(column[at : at + UNITS + 8] for column in given)), mix)
+                    hashes, starts = shingles(Units(*(column[at : at + UNITS + LONGEST] for column in given)), mix)
                     inside = int(np.searchsorted(starts, len(part.keys)))
                     places = (starts[:inside].astype(np.uint64)) | np.uint64(count << 16)
                     sorter.add(hashes[:inside], places)

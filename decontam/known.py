@@ -25,6 +25,7 @@ SHORT = 40
 _AT_ONCE = 12  # references that may claim one place of a text
 _REMEMBERED = 64  # matches that a seed may belong to
 _NEAR = 5  # units beside a seed, on either side, of which one must agree before all are compared
+_FEW = 2  # places that are followed of a fingerprint that is in more texts than its index lists
 _MOST = 4096  # matches in one piece of a text
 _FADING = 0.25  # a shingle in 2, 4, 8 ... texts is worth 4/5, 4/6, 4/7 ... of one that is in one
 _WORD_WORTH, _CHARACTER_WORTH = 8, 4
@@ -89,11 +90,14 @@ def _looked_up(hashes, passed, prefix, shift, table, places, seeds, seed_places,
         at, end = prefix[bucket], prefix[bucket + _1]
         while at < end and table[at] < hash:
             at += _1
+        few = 0
         while at < end and table[at] == hash:
-            seeds[count] = print
-            seed_places[count] = places[at]
             texts[print] = places[at] >> _48
-            count += 1
+            if few < _FEW or texts[print] <= KEPT:
+                seeds[count] = print
+                seed_places[count] = places[at]
+                count += 1
+            few += 1
             at += _1
     return count
 
@@ -105,7 +109,7 @@ def _agree(keys, at, tags, base, place, salt):  # type: ignore[no-untyped-def]
 
 @kernel
 def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, found):  # type: ignore[no-untyped-def]
-    """Compare units from here on in one direction, and mark those that agree. `found`: what they are worth, and the last places on
+    """Compare units from here on in one direction, and note for those that agree with which. `found`: what they are worth, and the last places on
     either side that do."""
     length = len(keys)
     total = 0
@@ -113,7 +117,7 @@ def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, 
     while 0 <= at < length and 0 <= place < size:
         if _agree(keys, at, tags, base, place, salt):
             total += worth[at]
-            agreed[at] = mark
+            agreed[at] = mark + place
             last_at, last_place = at, place
             at += step
             place += step
@@ -130,6 +134,9 @@ def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, 
                         and _agree(keys, here, tags, base, there, salt)
                         and _agree(keys, here + step, tags, base, there + step, salt)
                     ):  # fmt: skip
+                        for beside in range(1, gap - less):  # single units between two exchanged ones
+                            if _agree(keys, at + step * beside, tags, base, place + step * beside, salt):
+                                total += worth[at + step * beside]
                         at, place, bridged = here, there, True
                         break
                 if bridged:
@@ -145,7 +152,7 @@ def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, 
 
 @kernel
 def _promising(keys, at, behind, tags, base, size, place, salt):  # type: ignore[no-untyped-def]
-    """Whether any of the units close to a seed agrees, too."""
+    """Whether any of the units close to a seed agrees, too: most seeds are phrases that anybody may use."""
     for beside in range(1, _NEAR + 1):
         if at >= beside and place >= beside and _agree(keys, at - beside, tags, base, place - beside, salt):
             return True
@@ -168,7 +175,7 @@ def _behind(weights, start):  # type: ignore[no-untyped-def]
 
 @kernel
 def _rarity(starts, weights, texts, first, start, end, agreed, mark, told):  # type: ignore[no-untyped-def]
-    """Of the shingles in a passage that agree as a whole: how many there are, and how much they are worth as evidence."""
+    """Of the shingles in a passage that agree as a whole, unit after unit: how many there are, and how much they are worth as evidence."""
     while first > 0 and starts[first - 1] >= start:
         first -= 1
     while first < len(starts) and starts[first] < start:
@@ -177,10 +184,10 @@ def _rarity(starts, weights, texts, first, start, end, agreed, mark, told):  # t
     evidence = 0.0
     while first < len(starts) and starts[first] < end:
         behind = _behind(weights, starts[first])
-        same = behind <= end
-        at = starts[first]
+        same = behind <= end and agreed[starts[first]] >= mark
+        at = starts[first] + 1
         while same and at < behind:
-            same = agreed[at] == mark
+            same = agreed[at] == agreed[at - 1] + 1
             at += 1
         if same:
             whole += 1
@@ -200,7 +207,7 @@ def _rarity(starts, weights, texts, first, start, end, agreed, mark, told):  # t
 def _aligned(keys, weights, worth, starts, texts, seeds, seed_places, rows_tags, rows_units, rows_digest, tags, secret, out, evidence):  # type: ignore[no-untyped-def]
     """Follow each seed; write the passages found, in the order of their seeds; their number."""
     found, told = np.zeros(3, np.int64), np.zeros(2)
-    agreed = np.zeros(len(keys), np.int32)
+    agreed = np.zeros(len(keys), np.int64)  # where in the reference a unit agrees, by match
     count = 0
     oldest = 0  # no match before this one reaches as far as the seeds that are left
     for number in range(len(seeds)):
@@ -222,7 +229,7 @@ def _aligned(keys, weights, worth, starts, texts, seeds, seed_places, rows_tags,
         salt = mixed(rows_digest[row] ^ secret)
         if not _promising(keys, at, _behind(weights, at), tags, base, size, place, salt):
             continue
-        mark = count + 1
+        mark = (count + 1) << 20
         _walked(keys, worth, at, tags, base, size, place, salt, 1, agreed, mark, found)
         total, end, known_end = found[0], found[1] + 1, found[2] + 1
         _walked(keys, worth, at - 1, tags, base, size, place - 1, salt, -1, agreed, mark, found)

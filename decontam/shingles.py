@@ -24,7 +24,7 @@ from decontam.kernels import kernel
 from decontam.keys import Key
 from decontam.tokens import CAPITALS, MARK, NUMBER, SINGLE, Tokens, key_of, mixed, tokenised
 
-WORDS = 5
+WORDS = 4
 """Words in a shingle."""
 
 RUN = 2 * WORDS - 2
@@ -35,7 +35,9 @@ _FULL = WORDS * _WORD  # what a shingle weighs: 5 words, 8 characters, or some o
 PER_WORD = _WORD
 """The weight of a word; a character of a script without spaces weighs less."""
 
-_LONGEST = _FULL // _SINGLE  # units in a shingle
+LONGEST = -(-_FULL // _SINGLE)
+"""Units in a shingle, at most."""
+
 _REACH = 8  # tokens between the brackets of a placeholder
 _SLOTS = 1 << 12
 _FILTER = 1 << 10  # words of 64 bits
@@ -71,7 +73,7 @@ def mix_of(key: Key | None) -> Mix:
     numbers = np.frombuffer(hashlib.shake_256(secret).digest(40), "<u8").astype(np.uint64)
     numbers[:2] |= _1  # odd, so that nothing is lost by multiplying
     base, power, powers = int(numbers[1]), 1, []
-    for _ in range(_LONGEST + 1):
+    for _ in range(LONGEST + 1):
         powers.append(power)
         power = power * base % (1 << 64)
     return Mix(key.id if key else None, numbers, np.array(powers, np.uint64))

@@ -151,9 +151,9 @@ class Known:
         from decontam.shingles import shingles
 
         found: list[list[_Passage]] = [[] for _ in self.indexes]
-        worth = 0
+        weights = []
         for read, given in _pieces(view):
-            worth += int(worth_of(given.weights).sum())  # what two pieces share is counted twice: a hundredth
+            weights.append(given.weights)  # what two pieces share is counted twice: a hundredth
             prints: dict[str | None, Any] = {}
             for passages, (index, mix) in zip(found, self.indexes, strict=True):
                 if mix.id not in prints:
@@ -162,6 +162,7 @@ class Known:
         findings: list[Finding] = []
         for passages, (index, _) in zip(found, self.indexes, strict=True):
             if passages:
+                worth = sum(int(worth_of(each).sum()) for each in weights)
                 findings += self._findings(view, index, passages, worth)
         return findings
 

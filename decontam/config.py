@@ -144,6 +144,9 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     for stage in (options.get("stages") or {}).values():
         if isinstance(stage, dict) and isinstance(stage.get("packs"), list):
             stage["packs"] = [pack if pack == BUILTIN else str(folder / str(pack)) for pack in stage["packs"]]
+        given = stage.get("options") if isinstance(stage, dict) else None
+        if isinstance(given, dict) and isinstance(given.get("indexes"), list):
+            given["indexes"] = [str(folder / str(index)) for index in given["indexes"]]
     return options
 
 
@@ -261,7 +264,9 @@ def _scanner(rules: tuple[Rule, ...]) -> Scanner:
 
 
 def chain_of(config: Config, today: date | None = None) -> Chain:
-    """The chain that a config describes. Raises ConfigError, RuleError.
+    """The chain that a config describes. Raises ConfigError, RuleError, ArtefactError.
+
+    A stage that has nothing to look for is left out: its `load` returns None. One that says it is `keyed` is given the key.
 
     Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
     """
@@ -270,12 +275,17 @@ def chain_of(config: Config, today: date | None = None) -> Chain:
     known = {**STAGES, **third_party()}
     day = today or date.today()
     current = tuple(allowed for allowed in config.policy.allow if date.fromisoformat(allowed.expires) >= day)
+    key = key_of(config)
     stages = []
     for name, where in known.items():
         options = config.stages.get(name)
         if options is not None and options.enabled:
-            stages.append(stage_class(where).load(options.options, scanner))
-    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key_of(config), _checks(rules)))
+            made = stage_class(where)
+            keyed = {"key": key} if getattr(made, "keyed", False) else {}
+            stage = made.load(options.options, scanner, **keyed)
+            if stage is not None:
+                stages.append(stage)
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)))
 
 
 def _checks(rules: tuple[Rule, ...]) -> Mapping[str, Checks]:
@@ -297,9 +307,24 @@ def key_of(config: Config) -> Key | None:
     return None
 
 
+def artefacts_of(config: Config) -> dict[str, dict[str, str]]:
+    """The files that stages read beside their packs: group in the manifest (`indexes`, `models`) -> name -> digest.
+
+    A stage class that reads any has `artefacts(options)`, which gives names and digests and must be cheap, and `artefact_group`.
+    Raises ArtefactError where one cannot be used.
+    """
+    found: dict[str, dict[str, str]] = {"indexes": {}, "models": {}}
+    for name, where in {**STAGES, **third_party()}.items():
+        options = config.stages.get(name)
+        if options is not None and options.enabled and (told := getattr(stage_class(where), "artefacts", None)) is not None:
+            found[getattr(stage_class(where), "artefact_group", "models")].update(told(options.options))
+    return found
+
+
 def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
-    """A digest of all that decides what a run writes: options, revisions of rules, version of the code."""
+    """A digest of all that decides what a run writes: options, revisions of rules, digests of indexes and models, version of the code."""
     content = {
+        "artefacts": artefacts_of(config),
         "config": config.to_dict(),
         "key": key.id if (key := key_of(config)) else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),

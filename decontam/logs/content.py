@@ -60,6 +60,8 @@ def _sort(block: dict[str, Any], part: str, texts: list[str], thoughts: list[str
         thoughts.append(thought)
     elif kind in _CALLS or "toolUse" in block or "functionCall" in block:
         called.append(arguments(_called(block)))
+    elif isinstance(cited := block.get("citationsContent"), dict):  # Bedrock's Converse
+        texts += [said.text for said in said_by(cited.get("content"))]
     elif "executableCode" in block:
         code = block["executableCode"]
         called.append(code.get("code") or "" if isinstance(code, dict) else "")

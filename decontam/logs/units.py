@@ -54,7 +54,7 @@ def parsed(data: bytes | str) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return json.loads(data)  # NaN, lone surrogates, long integers
+        return json.loads(data, strict=False)  # NaN, lone surrogates, long integers, line breaks in strings
 
 
 def unit_of(data: bytes, start: int, among: str = LINES, end: int | None = None) -> Unit:

@@ -19,7 +19,8 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     if not isinstance(choices, list):
         return None
     messages = [message for choice in objects(choices) if isinstance(message := choice.get("message", choice.get("delta")), dict)]
-    if not messages and (choices or not value.keys() & {"usage", "object", "created"}):
+    empty = all(choice.keys() & {"finish_reason", "content_filter_results"} and "text" not in choice for choice in objects(choices))
+    if not messages and not (empty and value.keys() & {"usage", "object", "created"}):
         return None
     said = tuple(said for message in messages for said in said_in(message))
     filtered = any("content_filter_results" in choice for choice in objects(choices))

@@ -39,10 +39,10 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
         return [call for span in objects(value["spans"]) for call in look.calls(span)] or [Call()]
     told = {key.removeprefix("attributes."): each for key, each in {**_attributes(value.get("attributes")), **value}.items()}
     spans = any(key in value for key in ("spanId", "span_id", "traceId", "trace_id", "context"))
-    calls = [call for event in objects(value.get("events")) for call in _event(event, look)]
+    calls = [call for event in [value, *objects(value.get("events"))] for call in _event(event, look)]
     said = tuple(said for key, each in told.items() for said in _said(key, each))
     if not said and not calls and not (spans and any(key.startswith(("gen_ai.", "llm.", "ai.model")) for key in told)):
-        return _event(value, look) or None
+        return None
     asked = tuple(said for key, each in told.items() if _ASKED.fullmatch(key) for said in look.asked(each)) if look.prompts else ()
     outer = Call(
         id=next((id for key in _IDS if (id := text(told.get(key)))), None),
@@ -154,7 +154,7 @@ READER = Reader(
         ),
         Example(
             {"eventName": "gen_ai.choice", "spanId": "s4", "body": {"index": 0, "message": {"role": "assistant", "content": "It rose."}}, "attributes": {"gen_ai.system": "openai"}},
-            (Gives(":0", "It rose."),),
+            (Gives("s4", "It rose.", "openai"),),
         ),
     ),
     spares=({"attributes": {"colour": "red"}, "name": "x"},),

@@ -8,7 +8,8 @@ from typing import Any
 from decontam.logs.calls import Call, Example, Look, Reader, inside, text
 
 _OBJECTS = ("embedding", "model", "file", "batch", "vector_store", "fine_tuning.job", "image", "list", "upload", "realtime.session", "error")
-_TYPES = ("message_batch", "error", "image_generation.completed", "image_generation.partial_image", "ping", "keepalive")
+_TYPES = ("message_batch", "error", "image_generation.completed", "image_generation.partial_image", "image_edit.completed", "image_edit.partial_image",
+          "ping", "keepalive")  # fmt: skip
 
 
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:

@@ -21,7 +21,7 @@ from decontam.logs.looks import Looking
 from decontam.logs.moments import iso
 from decontam.logs.plain import plain_units
 from decontam.logs.report import CUT, FOREIGN, Report
-from decontam.logs.streams import Streams, Whole, fits
+from decontam.logs.streams import Asked, Streams, Whole, fits
 from decontam.logs.units import BREAK, MALFORMED, NOISE
 from decontam.types import Reference
 
@@ -105,7 +105,7 @@ class Reading:
     def _records(self) -> Iterator[Reference]:
         options = self._options
         known = readers(options.formats)
-        streams = Streams(() if options.shapes else known, options.max_record_bytes)
+        streams = Streams(Asked(() if options.shapes else (reader for reader in known if reader.chunk)), options.max_record_bytes)
         looking = Looking(known, options.max_record_bytes, prompts=options.include != "responses")
         lists = tuple(dict.fromkeys(path for reader in known for path in reader.lists))
         columns = next((list(shape.columns) for shape in options.shapes if shape.columns), None)
@@ -134,10 +134,11 @@ class Reading:
         if unit is not None:
             report.trouble(unit.problem, whole.number, whole.start, whole.end, unit.message)
             return
-        if self._options.shapes:
-            calls = self._shaped(whole.value)
-        else:
-            calls = looking.calls(whole.value)
+        try:
+            calls = self._shaped(whole.value) if self._options.shapes else looking.calls(whole.value)
+        except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # one of a reader; the other records go on
+            report.trouble(MALFORMED, whole.number, whole.start, whole.end, f"a reader failed ({type(error).__name__}); {_kind(whole.value)}")
+            return
         made = list(self._references_of(calls, whole))
         cut = whole.cut or any(call.cut for call in calls)
         if not calls and not whole.cut:

@@ -119,6 +119,11 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
+def number(value: Any) -> int:
+    """A value that says which of several pieces it is; 0 where it does not."""
+    return value if isinstance(value, int) else 0
+
+
 def inside(value: Any, *keys: str) -> Any:
     """What stands under the keys, one inside the other; None where there is none.
 

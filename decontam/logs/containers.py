@@ -10,7 +10,7 @@ from decontam.errors import InputError, ShardError
 from decontam.files import Source, open_bytes
 from decontam.logs import cassettes, documents, lines, tables
 from decontam.logs.calls import inside
-from decontam.logs.units import Again, Unit, parsed, unit_of
+from decontam.logs.units import Again, Unit, parsed
 
 _PARQUET = b"PAR1"
 _CODECS = ((b"\x1f\x8b", ".gz"), (b"\x28\xb5\x2f\xfd", ".zst"), (b"BZh", ".bz2"))
@@ -96,11 +96,6 @@ def _is_document(bare: bytes, whole: bool, lists: tuple[documents.Path, ...]) ->
 
 def in_text(data: bytes, most: int) -> Iterator[Unit]:
     """The units of a text that stands inside of a record."""
-    if data[:1] in (b"{", b"["):
-        unit = unit_of(data, 0)
-        if not unit.cut and not unit.problem:
-            yield unit
-            return
     yield from in_bytes(data, Again(data, Again(b"", _NOTHING)), most, (), lambda _: False)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from pydantic_core import from_json
 
-from decontam.logs.calls import PROMPT, RESPONSE, Said, objects
+from decontam.logs.calls import PROMPT, RESPONSE, Said, inside, objects
 
 _REASONING = ("reasoning_content", "reasoning", "thinking")  # the first of them that is there: some servers send it twice
 _ARGUMENTS = ("arguments", "input", "args", "parameters")
@@ -55,7 +55,7 @@ def said_by(content: Any, part: str = RESPONSE) -> Iterator[Said]:
 
 
 def _sort(block: dict[str, Any], part: str, texts: list[str], thoughts: list[str], called: list[str]) -> None:
-    kind = block.get("type")
+    kind = str(block.get("type"))
     if (thought := _thought(block)) is not None:
         thoughts.append(thought)
     elif kind in _CALLS or "toolUse" in block or "functionCall" in block:
@@ -84,11 +84,11 @@ def _plain(block: dict[str, Any]) -> list[str]:
 
 def _thought(block: dict[str, Any]) -> str | None:
     """The thought in a block; "" where it is a thought that cannot be read; None where it is something else."""
-    kind = block.get("type")
+    kind = str(block.get("type"))
     if block.get("thought") is True:
         return "".join(_plain(block))
     if "reasoningContent" in block:  # Bedrock's Converse
-        return "".join(leaves(block["reasoningContent"].get("reasoningText", {}).get("text")))
+        return "".join(leaves(inside(block["reasoningContent"], "reasoningText", "text")))
     if kind in ("thinking", "redacted_thinking", "reasoning", "thought"):
         inner = block.get("thinking") or block.get("summary") or block.get("content") or block.get("text")
         return "".join(said.text for said in said_by(inner)) if inner else ""

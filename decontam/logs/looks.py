@@ -10,10 +10,10 @@ from typing import Any
 from decontam.logs.calls import PROMPT, Call, Reader, Said, text
 from decontam.logs.content import said_by, said_in
 from decontam.logs.containers import in_text
-from decontam.logs.streams import Streams, fits
-from decontam.logs.units import ARRAY, Unit
+from decontam.logs.streams import Asked, Streams
+from decontam.logs.units import ARRAY, Unit, parsed
 
-_SIGNS = ("{", "[", "data:", "event:", "id:", ": ", ":\n", "HTTP/")
+_SIGNS = (b"{", b"[", b"data:", b"event:", b"id:", b": ", b":\n", b"HTTP/")
 _SHORTEST = 8  # characters of text that may hold a payload
 _BASE64 = 64  # characters of base64 that are worth a look
 _DEEPEST = 24
@@ -27,10 +27,10 @@ class Looking:
 
     def __init__(self, readers: tuple[Reader, ...], most: int, prompts: bool) -> None:
         self.prompts = prompts
-        self._readers = readers
+        self._asked = Asked(readers)
+        self._pieces = Asked(reader for reader in readers if reader.chunk)
         self._most = most
         self._depth = 0
-        self._by_keys: dict[tuple[str, ...], tuple[Reader, ...]] = {}
 
     def calls(self, value: Any) -> list[Call]:
         if self._depth > _DEEPEST:
@@ -48,24 +48,14 @@ class Looking:
             self._depth -= 1
 
     def _object(self, value: dict[str, Any]) -> list[Call]:
-        for reader in self._asked(value):
+        for reader in self._asked.about(value):
             calls = reader.read(value, self)
             if calls is not None:
                 return [call._replace(format=reader.name) for call in calls]
         return []
 
-    def _asked(self, value: dict[str, Any]) -> tuple[Reader, ...]:
-        keys = tuple(value)
-        found = self._by_keys.get(keys)
-        if found is None:
-            if len(self._by_keys) > 10_000:
-                self._by_keys.clear()
-            found = tuple(reader for reader in self._readers if fits(reader, keys))
-            self._by_keys[keys] = found
-        return found
-
     def _units(self, units: Any) -> list[Call]:
-        streams = Streams(self._readers, self._most)
+        streams = Streams(self._pieces, self._most)
         found: list[Call] = []
         for number, unit in enumerate(units):
             for whole in streams.add(unit, number):
@@ -87,7 +77,12 @@ class Looking:
         bare = data.lstrip(b"\xef\xbb\xbf \t\r\n")
         if len(bare) < _SHORTEST:
             return []
-        if bare.startswith(tuple(sign.encode() for sign in _SIGNS)):
+        if bare[:1] in (b"{", b"["):
+            try:
+                return self.calls(parsed(bare))
+            except (ValueError, RecursionError):
+                return self._units(in_text(bare, self._most))
+        if bare.startswith(_SIGNS):
             return self._units(in_text(bare, self._most))
         decoded = from_base64(bare)
         return self._text(decoded) if decoded else []
@@ -150,4 +145,4 @@ def from_base64(data: bytes) -> bytes:
         decoded = inflated(base64.b64decode(b"".join(data.split()), validate=True))
     except (binascii.Error, ValueError):
         return b""
-    return decoded if decoded.lstrip().startswith(tuple(sign.encode() for sign in _SIGNS)) else b""
+    return decoded if decoded.lstrip().startswith(_SIGNS) else b""

@@ -25,7 +25,7 @@ def iso(value: Any) -> str | None:
     if moment is None:
         return None
     moment = moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment.astimezone(timezone.utc)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if _FIRST <= moment.year <= _LAST else None
+    return f"{moment.replace(microsecond=0, tzinfo=None).isoformat()}Z" if _FIRST <= moment.year <= _LAST else None
 
 
 def _moment(value: Any) -> datetime | None:

@@ -6,6 +6,8 @@ and says only who made it.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _HOSTS = (
     ("openai.azure.com", "azure-openai"),
     ("services.ai.azure.com", "azure-ai"),
@@ -72,8 +74,9 @@ _MODELS = (
     ("chatgpt", "openai"),
     ("text-davinci", "openai"),
     ("code-davinci", "openai"),
-    ("davinci-", "openai"),
-    ("babbage-", "openai"),
+    ("davinci", "openai"),
+    ("babbage", "openai"),
+    ("curie", "openai"),
     ("o1", "openai"),
     ("o3", "openai"),
     ("o4-", "openai"),
@@ -108,6 +111,8 @@ _MODELS = (
     ("deepseek", "deepseek"),
     ("grok", "xai-grok"),
     ("mistral", "mistral"),
+    ("mixtral", "mistral"),
+    ("gemma", "gemma"),
     ("ministral", "mistral"),
     ("magistral", "mistral"),
     ("codestral", "mistral"),
@@ -176,6 +181,7 @@ def host_of(url: str) -> str:
     return rest.partition("/")[0].rpartition("@")[2].partition(":")[0].partition("?")[0].lower()
 
 
+@lru_cache(maxsize=4096)
 def by_host(url: str | None) -> str | None:
     """
     >>> by_host("https://myteam.openai.azure.com/openai/deployments/x"), by_host("http://localhost:8000")
@@ -185,6 +191,7 @@ def by_host(url: str | None) -> str | None:
     return next((provider for end, provider in _HOSTS if host == end or host.endswith(f".{end}")), None)
 
 
+@lru_cache(maxsize=4096)
 def by_model(model: str | None) -> str | None:
     """
     >>> by_model("us.anthropic.claude-3-haiku"), by_model("Qwen/Qwen2.5-72B-Instruct"), by_model("my-tune")

@@ -5,14 +5,38 @@ Pieces of several streams may be mixed, where they have ids; pieces without one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from decontam.logs.calls import Chunk, Reader
 from decontam.logs.units import BREAK, LINES, Unit
 
+_KNOWN = 10_000  # sets of keys that are remembered
 _AT_ONCE = 256  # streams that may be open
 _ROOM = 4  # times `most`: bytes that open streams may take together
+
+
+def fits(reader: Reader, keys: tuple[str, ...]) -> bool:
+    """Whether a record with these keys is shown to a reader."""
+    return not reader.keys or any(all(key in keys for key in each) for each in reader.keys)
+
+
+class Asked:
+    """Readers by the keys of the records that they are to be shown."""
+
+    def __init__(self, readers: Iterable[Reader]) -> None:
+        self._readers = tuple(readers)
+        self._known: dict[tuple[str, ...], tuple[Reader, ...]] = {}
+
+    def about(self, value: dict[str, Any]) -> tuple[Reader, ...]:
+        """Those that a record is shown to, in order."""
+        keys = tuple(value)
+        found = self._known.get(keys)
+        if found is None:
+            if len(self._known) >= _KNOWN:
+                self._known.clear()
+            found = self._known[keys] = tuple(reader for reader in self._readers if fits(reader, keys))
+        return found
 
 
 class Whole(NamedTuple):
@@ -50,9 +74,8 @@ class _Open:
 class Streams:
     """Units in, in order; values that are whole out, those of streams when they end."""
 
-    def __init__(self, readers: tuple[Reader, ...], most: int) -> None:
-        self._readers = tuple(reader for reader in readers if reader.chunk)
-        self._by_keys: dict[tuple[str, ...], tuple[Reader, ...]] = {}
+    def __init__(self, asked: Asked, most: int) -> None:
+        self._asked = asked  # readers that know pieces of streams
         self._most = most
         self._open: dict[tuple[str, str], _Open] = {}
         self._held = 0
@@ -64,7 +87,7 @@ class Streams:
             return
         value = unit.value
         if isinstance(value, dict):
-            for reader in self._asked(value):
+            for reader in self._asked.about(value):
                 chunk = reader.chunk(value, unit.among) if reader.chunk else None
                 if chunk is not None:
                     yield from self._piece(reader, chunk, unit, number)
@@ -72,16 +95,6 @@ class Streams:
             if unit.among != LINES and not unit.problem and self._open and value.keys() <= {"type", "event"}:
                 return  # a ping
         yield Whole(value, unit.start, unit.end, number, unit.cut, unit if unit.problem else None)
-
-    def _asked(self, value: dict[str, Any]) -> tuple[Reader, ...]:
-        keys = tuple(value)
-        found = self._by_keys.get(keys)
-        if found is None:
-            if len(self._by_keys) > 10_000:
-                self._by_keys.clear()
-            found = tuple(reader for reader in self._readers if fits(reader, keys))
-            self._by_keys[keys] = found
-        return found
 
     def _piece(self, reader: Reader, chunk: Chunk, unit: Unit, number: int) -> Iterator[Whole]:
         key, stream = self._stream_of(reader, chunk)
@@ -121,8 +134,3 @@ class Streams:
         """Whatever is still open."""
         while self._open:
             yield self._close(next(iter(self._open)))
-
-
-def fits(reader: Reader, keys: tuple[str, ...]) -> bool:
-    """Whether a record with these keys is shown to a reader."""
-    return not reader.keys or any(all(key in keys for key in each) for each in reader.keys)

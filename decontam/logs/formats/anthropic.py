@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, number, text
 from decontam.logs.content import said_by
 from decontam.logs.units import LINES
 
@@ -41,7 +41,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     blocks: dict[Any, dict[str, Any]] = {}
     pieces: dict[Any, list[str]] = {}
     for chunk in chunks:
-        index, delta = chunk.get("index"), chunk.get("delta")
+        index, delta = number(chunk.get("index")), chunk.get("delta")
         if isinstance(chunk.get("message"), dict):
             message = chunk["message"]
         if isinstance(chunk.get("content_block"), dict):

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, number, objects, text
 from decontam.logs.content import said_in
 from decontam.logs.units import LINES, parsed
 
@@ -68,7 +68,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         delta = event.get("delta") if isinstance(event, dict) else None
         for key, piece in (("text", inside(delta, "text")), ("reasoning", inside(delta, "reasoningContent", "text")), ("input", inside(delta, "toolUse", "input"))):
             if isinstance(piece, str):
-                blocks[event.get("contentBlockIndex", 0)][key].append(piece)
+                blocks[number(event.get("contentBlockIndex"))][key].append(piece)
     content = [_block(key, "".join(pieces)) for block in blocks.values() for key, pieces in block.items()]
     return {"output": {"message": {"content": content}}, "stopReason": ""}
 

@@ -38,7 +38,7 @@ def _chunk(value: dict[str, Any], among: str) -> Chunk | None:
 
 
 def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if "event_type" in chunks[0]:
+    if any("event_type" in chunk for chunk in chunks):
         return _first_version(chunks)
     pieces: dict[str, list[str]] = defaultdict(list)
     id = None
@@ -62,7 +62,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def _first_version(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ids = [chunk["generation_id"] for chunk in chunks if chunk.get("generation_id")]
-    said = "".join(str(chunk.get("text") or "") for chunk in chunks if chunk["event_type"] == "text-generation")
+    said = "".join(str(chunk.get("text") or "") for chunk in chunks if chunk.get("event_type") == "text-generation")
     end = chunks[-1].get("response")
     whole = end if isinstance(end, dict) else {}
     return {"generation_id": ids[0] if ids else "", **whole, "text": said or whole.get("text") or ""}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, number, objects, text
 from decontam.logs.content import said_in
 
 _TEXTS = ("content", "reasoning_content")
@@ -44,10 +44,10 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         output = chunk["output"]
         if isinstance(output.get("text"), str):
             texts.append(output["text"])
-        for number, choice in enumerate(objects(output.get("choices"))):
+        for at, choice in enumerate(objects(output.get("choices"))):
             for key, piece in choice["message"].items():
                 if piece and (key in _TEXTS or key == "tool_calls"):
-                    messages[choice.get("index", number)][key].append(piece)
+                    messages[number(choice.get("index", at))][key].append(piece)
     choices = [{"message": {key: _joined(pieces) for key, pieces in each.items()}} for each in messages.values()]
     return {**chunks[-1], "output": {"text": together(texts), "choices": choices}}
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, inside, number, objects, text
 from decontam.logs.content import said_by
 from decontam.logs.units import ARRAY, EVENTS
 
@@ -14,7 +14,7 @@ from decontam.logs.units import ARRAY, EVENTS
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     if not _is_ours(value):
         return None
-    said = tuple(said for candidate in objects(value.get("candidates")) for said in said_by((candidate.get("content") or {}).get("parts")))
+    said = tuple(said for candidate in objects(value.get("candidates")) for said in said_by(inside(candidate, "content", "parts")))
     provider = "google-vertex" if "createTime" in value or "trafficType" in (value.get("usageMetadata") or {}) else "google-gemini"
     return [Call(said, text(value.get("responseId")), text(value.get("modelVersion")), provider, value.get("createTime"))]
 
@@ -41,7 +41,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         whole.update(chunk)
         for candidate in objects(chunk.get("candidates")):
-            parts[candidate.get("index", 0)] += (candidate.get("content") or {}).get("parts") or []
+            parts[number(candidate.get("index"))] += objects(inside(candidate, "content", "parts"))
     return {**whole, "candidates": [{"content": {"parts": each}} for each in parts.values()]}
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, inside, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, inside, number, objects, text
 from decontam.logs.content import said_by
 
 
@@ -38,7 +38,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
             whole.update(chunk["interaction"])
         if isinstance(delta := chunk.get("delta"), dict):
             inner = delta.get("content")
-            pieces[chunk.get("index", 0), str(delta.get("type"))].append(inner if isinstance(inner, dict) else delta)
+            pieces[number(chunk.get("index")), str(delta.get("type"))].append(inner if isinstance(inner, dict) else delta)
     if whole.get("steps") or whole.get("outputs"):
         return whole
     return {**whole, "steps": [{"type": "model_output", "content": each} for each in pieces.values()]}

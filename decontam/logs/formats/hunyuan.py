@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, inside, objects, text
 from decontam.logs.content import said_in
 
 
 def _lower(message: dict[str, Any]) -> dict[str, Any]:
     return {"content": message.get("Content"), "reasoning_content": message.get("ReasoningContent"), "tool_calls": [
-        {"function": {"arguments": (call.get("Function") or {}).get("Arguments")}} for call in objects(message.get("ToolCalls"))
+        {"function": {"arguments": inside(call, "Function", "Arguments")}} for call in objects(message.get("ToolCalls"))
     ]}  # fmt: skip
 
 
@@ -35,7 +35,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         for choice in objects(chunk.get("Choices")):
             for key in ("Content", "ReasoningContent"):
-                piece = (choice.get("Delta") or {}).get(key)
+                piece = inside(choice, "Delta", key)
                 pieces[key].append(piece if isinstance(piece, str) else "")
     return {**chunks[0], "Choices": [{"Message": {key: "".join(each) for key, each in pieces.items()}}]}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from decontam.logs.calls import PROMPT, Call, Example, Gives, Look, Reader, Said
+from decontam.logs.calls import PROMPT, Call, Example, Gives, Look, Reader, Said, objects
 from decontam.logs.content import said_in
 from decontam.logs.envelopes import Envelope, about, first, opened, together
 
@@ -63,7 +63,7 @@ def _message(value: Any) -> dict[str, Any] | None:
     if not isinstance(inner, dict) or "content" not in inner:
         return None
     more = inner.get("additional_kwargs")
-    calls = [{"arguments": call.get("args")} for call in inner.get("tool_calls") or () if isinstance(call, dict)]
+    calls = [{"arguments": call.get("args")} for call in objects(inner.get("tool_calls"))]
     return {**(more if isinstance(more, dict) else {}), "content": inner["content"], "tool_calls": calls}
 
 

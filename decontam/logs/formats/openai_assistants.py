@@ -26,7 +26,7 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
             said = [Said(code) for call in objects(inside(value, "step_details", "tool_calls")) if (code := _code(call))]
     else:
         return None
-    return [Call(tuple(said), text(value.get("id")), None, None, value.get("created_at"))]
+    return [Call(tuple(said), text(value.get("id")), None, "openai", value.get("created_at"))]
 
 
 def _code(call: dict[str, Any]) -> str:
@@ -49,11 +49,11 @@ READER = Reader(
                 "role": "assistant",
                 "content": [{"type": "text", "text": {"value": "It rains.", "annotations": []}}],
             },
-            (Gives("msg_1", "It rains.", None, None, "2023-11-14T22:13:20Z"),),
+            (Gives("msg_1", "It rains.", "openai", None, "2023-11-14T22:13:20Z"),),
         ),
         Example(
             {"id": "step_1", "object": "thread.run.step", "step_details": {"tool_calls": [{"code_interpreter": {"input": "print(4)"}}]}},
-            (Gives("step_1", "print(4)"),),
+            (Gives("step_1", "print(4)", "openai"),),
         ),
     ),
     spares=({"object": "bucket", "id": "b"},),

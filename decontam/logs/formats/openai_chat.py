@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, number, objects, text
 from decontam.logs.content import said_in
 
 # Keys that but one of those who speak this language adds; what they serve may be a model of anybody's.
-_OWN_KEYS = {"prompt_filter_results": "azure-openai", "x_groq": "groq", "sid": "iflytek-spark", "time_info": "cerebras"}
+_OWN_KEYS = {"prompt_filter_results": "azure-openai", "x_groq": "groq", "sid": "iflytek-spark", "time_info": "cerebras", "provider": "openrouter"}
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning", "thinking", "tool_plan")
 
 
@@ -26,6 +26,8 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     filtered = any("content_filter_results" in choice for choice in objects(choices))
     keys = [*value, "prompt_filter_results"] if filtered else value
     provider = next((_OWN_KEYS[key] for key in keys if key in _OWN_KEYS), None)
+    if value.get("system_fingerprint") == "fp_ollama":
+        provider = "ollama"
     return [Call(said, text(value.get("id")), text(value.get("model")), provider, value.get("created"))]
 
 
@@ -61,7 +63,7 @@ class _Message:
         for call in [*objects(delta.get("tool_calls")), *objects([{"function": delta.get("function_call")}])]:
             function = call.get("function")
             if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-                self._called[call.get("index", 0)].append(function["arguments"])
+                self._called[number(call.get("index"))].append(function["arguments"])
 
     def whole(self) -> dict[str, Any]:
         message: dict[str, Any] = {key: "".join(pieces) for key, pieces in self._texts.items()}
@@ -77,7 +79,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         whole.update({key: value for key, value in chunk.items() if value not in (None, "", 0)})
         for choice in objects(chunk.get("choices")):
             delta = choice.get("delta")
-            messages[choice.get("index", 0)].add(delta if isinstance(delta, dict) else choice.get("message") or {})
+            messages[number(choice.get("index"))].add(delta if isinstance(delta, dict) else message if isinstance(message := choice.get("message"), dict) else {})
     return {**whole, "object": "chat.completion", "choices": [{"message": message.whole()} for message in messages.values()]}
 
 

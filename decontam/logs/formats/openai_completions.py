@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, number, objects, text
 from decontam.logs.units import EVENTS
 
 
@@ -36,7 +36,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     texts: dict[Any, list[str]] = defaultdict(list)
     for chunk in chunks:
         for choice in objects(chunk["choices"]):
-            texts[choice.get("index", 0)].append(choice["text"])
+            texts[number(choice.get("index"))].append(choice["text"])
     return {**chunks[0], "choices": [{"text": "".join(pieces)} for pieces in texts.values()]}
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, number, objects, text
 from decontam.logs.content import arguments, said_by
 from decontam.logs.units import EVENTS
 
@@ -60,10 +60,11 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         if isinstance(response := chunk.get("response"), dict):
             whole = response
+        where = number(chunk.get("output_index")), number(chunk.get("content_index", chunk.get("summary_index")))
         if (kind := _DELTAS.get(chunk["type"])) and isinstance(chunk.get("delta"), str):
-            pieces[chunk.get("output_index", 0), chunk.get("content_index", chunk.get("summary_index", 0)), kind].append(chunk["delta"])
-        elif chunk["type"] == "response.output_text.done" and not pieces.get((chunk.get("output_index", 0), chunk.get("content_index", 0), "output_text")):
-            pieces[chunk.get("output_index", 0), chunk.get("content_index", 0), "output_text"] = [str(chunk.get("text") or "")]
+            pieces[(*where, kind)].append(chunk["delta"])
+        elif chunk["type"] == "response.output_text.done" and (*where, "output_text") not in pieces:
+            pieces[(*where, "output_text")] = [str(chunk.get("text") or "")]
     if whole.get("output"):
         return whole
     return {**whole, "output": [_made(kind, "".join(texts)) for (_, _, kind), texts in sorted(pieces.items())]}

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, number, objects, text
 from decontam.logs.content import said_in
 
 
@@ -43,7 +43,7 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     texts: dict[Any, list[str]] = defaultdict(list)
     for chunk in chunks:
         for choice in objects(chunk["data"].get("choices")):
-            texts[choice.get("index", 0)].append(str(choice.get("delta") or ""))
+            texts[number(choice.get("index"))].append(str(choice.get("delta") or ""))
     return {**chunks[0], "data": {**chunks[0]["data"], "choices": [{"message": "".join(each)} for each in texts.values()]}}
 
 

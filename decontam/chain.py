@@ -43,7 +43,7 @@ class Chain:
     def _found(self, record: Record) -> list[Finding]:
         findings: list[Finding] = []
         for field in record.fields:
-            view = View(field)
+            view = View(field, record.meta.get("language"))
             for stage in self.stages:
                 findings.extend(stage.inspect(view))
         return findings

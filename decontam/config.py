@@ -297,9 +297,24 @@ def key_of(config: Config) -> Key | None:
     return None
 
 
+def artefacts_of(config: Config) -> dict[str, dict[str, str]]:
+    """The files that stages read beside their packs: group in the manifest (`indexes`, `models`) -> name -> digest.
+
+    A stage class that reads any has `artefacts(options)`, which gives names and digests and must be cheap, and `artefact_group`.
+    Raises ArtefactError where one cannot be used.
+    """
+    found: dict[str, dict[str, str]] = {"indexes": {}, "models": {}}
+    for name, where in {**STAGES, **third_party()}.items():
+        options = config.stages.get(name)
+        if options is not None and options.enabled and (told := getattr(stage_class(where), "artefacts", None)) is not None:
+            found[getattr(stage_class(where), "artefact_group", "models")].update(told(options.options))
+    return found
+
+
 def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
-    """A digest of all that decides what a run writes: options, revisions of rules, version of the code."""
+    """A digest of all that decides what a run writes: options, revisions of rules, digests of indexes and models, version of the code."""
     content = {
+        "artefacts": artefacts_of(config),
         "config": config.to_dict(),
         "key": key.id if (key := key_of(config)) else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import decontam
-from decontam.config import Config, key_of
+from decontam.config import Config, artefacts_of, key_of
 from decontam.inputs import Skipped
 from decontam.rules import Rule
 
@@ -47,8 +47,7 @@ def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], finger
         "key": key.id if (key := key_of(config)) else None,
         "shards": list(shards),
         "rules": {rule.name: rule.revision for rule in rules},
-        "models": {},
-        "indexes": {},
+        **artefacts_of(config),
     }
 
 

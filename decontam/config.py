@@ -144,7 +144,17 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     for stage in (options.get("stages") or {}).values():
         if isinstance(stage, dict) and isinstance(stage.get("packs"), list):
             stage["packs"] = [pack if pack == BUILTIN else str(folder / str(pack)) for pack in stage["packs"]]
+    _absolute_files(((options.get("stages") or {}).get("synthetic") or {}).get("options"), folder)
     return options
+
+
+def _absolute_files(options: Any, folder: Path) -> None:
+    """The files that the options of the synthetic stage name, made absolute."""
+    if not isinstance(options, dict):
+        return
+    for named, key in ((options, "model"), (options, "calibration"), (options.get("second_opinion"), "model")):
+        if isinstance(named, dict) and isinstance(path := named.get(key), str) and path != BUILTIN:
+            named[key] = str(folder / path)
 
 
 def _explained(error: ValidationError, where: str) -> ConfigError:

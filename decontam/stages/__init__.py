@@ -15,6 +15,8 @@ STAGES: dict[str, str] = {
     # Before personal data: a URL's password must not be taken for the local part of an address.
     "secrets": "decontam.stages.secrets:Secrets",
     "pii": "decontam.stages.pii:Pii",
+    # Last: it weighs a text as a whole, and needs nothing of the others.
+    "synthetic": "decontam.stages.synthetic:Synthetic",
 }
 
 

@@ -3,7 +3,10 @@
 A score is the sum of the weights of a text's distinct n-grams (one and two tokens, case kept) over a power of their number,
 and a bias. Weights are whole numbers, so a sum is the same with and without numba, in whatever order it is made.
 
-A model is one file: a line that says so, the length of a JSON header and the header, then the weights of documents and of passages.
+The register of a text, how much it tells or talks rather than explains, is the mean weight of its tokens in a table of its own. It does
+not say who wrote a text, but human texts of one register score unlike those of another, so thresholds go by it.
+
+A model is one file: a line that says so, the length of a JSON header and the header, then the weights of documents, passages and registers.
 The header names what the model was trained on and holds what was found out about it; see `decontam.calibration`.
 """
 
@@ -31,7 +34,10 @@ READING = 1
 """Changes whenever another n-gram is made of a text; `tokens.READING` is the half of it that tokens answer for."""
 
 BITS = 20
-"""There are 2^BITS weights."""
+"""There are 2^BITS weights of n-grams."""
+
+REGISTER_BITS = 16
+"""The same for the weights of single tokens that make a register."""
 
 MOST = 1200
 """Tokens of prose whose n-grams make the score of a document."""
@@ -44,6 +50,7 @@ WINDOW = 250
 
 _PAIR = np.uint64(0x9FB21C651E98DF25)
 _SHIFT = np.uint64(64 - BITS)
+_REGISTER_SHIFT = np.uint64(64 - REGISTER_BITS)
 _ALIGNMENT = 64
 
 
@@ -55,7 +62,7 @@ def _ngrams(keys, found, places):  # type: ignore[no-untyped-def]
     while room < 4 * size:
         room *= 2
     slots = np.full(room, -1, np.int32)
-    count = 0
+    count = np.int64(0)
     for at in range(size):
         for pair in range(2 if at > 0 else 1):
             index = np.int64((mixed(keys[at - 1] * _PAIR + keys[at]) if pair == 1 else mixed(keys[at])) >> _SHIFT)
@@ -75,7 +82,7 @@ def _sum(keys, weights):  # type: ignore[no-untyped-def]
     """The sum of the weights of the distinct n-grams of some keys, and how many there are."""
     found, places = np.empty(2 * len(keys), np.int32), np.empty(2 * len(keys), np.int32)
     count = _ngrams(keys, found, places)
-    total = 0
+    total = np.int64(0)
     for at in range(count):
         total += np.int64(weights[found[at]])
     return total, count
@@ -90,6 +97,15 @@ def _running(keys, weights, totals):  # type: ignore[no-untyped-def]
         if at > 0:
             total += np.int64(weights[np.int64(mixed(keys[at - 1] * _PAIR + keys[at]) >> _SHIFT)])
         totals[at + 1] = total
+
+
+@kernel
+def _total(keys, weights):  # type: ignore[no-untyped-def]
+    """The sum of the weights of some tokens."""
+    total = np.int64(0)
+    for key in keys:
+        total += np.int64(weights[np.int64(mixed(key) >> _REGISTER_SHIFT)])
+    return total
 
 
 def ngrams(keys: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -117,7 +133,7 @@ class Passage(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights:
-    """2^BITS whole numbers, what one of them is worth, and a bias."""
+    """Whole numbers, what one of them is worth, and a bias."""
 
     table: np.ndarray[Any, Any]
     scale: float
@@ -140,11 +156,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class Model:
-    """Weights of documents and of passages, and a `header` that says where they come from and what scores mean."""
+    """Weights of documents, of passages and of registers, and a `header` that says where they come from and what scores mean."""
 
     header: Mapping[str, Any]
     documents: Weights
     passages: Weights
+    registers: Weights
     digest: str
 
     @property
@@ -154,6 +171,11 @@ class Model:
     def score(self, read: Prose) -> float:
         """How much a text reads like a language model's, in logits of no calibrated base rate."""
         return self.documents.score(read.keys[:MOST])
+
+    def register(self, read: Prose) -> float:
+        """How much a text tells or talks rather than explains."""
+        keys = read.keys[:MOST]
+        return float(_total(keys, self.registers.table)) * self.registers.scale / max(1, len(keys)) + self.registers.bias
 
     def weighed(self, read: Prose, most: int) -> list[Weighed]:
         """The `most` n-grams that raise the score most, heaviest first."""
@@ -179,14 +201,17 @@ class Model:
         return passages
 
 
+_MADE_FOR: dict[str, float] = {"tokens": tokens.READING, "reading": READING, "bits": BITS, "most": MOST, "length": LENGTH, "window": WINDOW}
+TABLES = ("documents", "passages", "registers")
+
+
 def written(header: Mapping[str, Any], tables: Mapping[str, Weights]) -> bytes:
     """The bytes of a model file. The same header and weights make the same bytes."""
-    about = {**header, "tokens": tokens.READING, "reading": READING, "bits": BITS, "most": MOST, "length": LENGTH, "window": WINDOW,
-             "weights": {name: {"scale": weights.scale, "bias": weights.bias} for name, weights in tables.items()}}  # fmt: skip
+    about = {**header, **_MADE_FOR, "weights": {name: {"scale": weights.scale, "bias": weights.bias} for name, weights in tables.items()}}
     head = json.dumps(about, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
     start = MAGIC + len(head).to_bytes(4, "little") + head
     padding = b"\0" * (-len(start) % _ALIGNMENT)
-    return start + padding + b"".join(weights.table.astype("<i2").tobytes() for weights in tables.values())
+    return start + padding + b"".join(tables[name].table.astype("<i2").tobytes() for name in TABLES)
 
 
 def opened(path: str | Path) -> Model:
@@ -204,17 +229,17 @@ def _opened(path: str) -> Model:
         if not data.startswith(MAGIC):
             raise ArtefactError(f"{path}: not a synthetic model; `decontam model train` makes one")
         header = json.loads(head)
-        for name, value in (("tokens", tokens.READING), ("reading", READING), ("bits", BITS), ("most", MOST), ("length", LENGTH), ("window", WINDOW)):
+        for name, value in _MADE_FOR.items():
             if header[name] != value:
                 raise ArtefactError(f"{path}: made for {name} {header[name]}, this version reads {value}; train it again")
         start = len(data) + size
         start += -start % _ALIGNMENT
-        mapped = np.memmap(path, np.dtype("<i2"), "r", start, (len(header["weights"]), 1 << BITS))
-        tables = [
-            Weights(np.asarray(row), about["scale"], about["bias"])
-            for row, about in zip(np.asarray(mapped), header["weights"].values(), strict=True)
-        ]
-        return Model(header, *tables, digest_of(path))
+        sizes = (1 << BITS, 1 << BITS, 1 << REGISTER_BITS)
+        mapped = np.asarray(np.memmap(path, np.dtype("<i2"), "r", start, (sum(sizes),)))
+        tables = np.split(mapped, np.cumsum(sizes)[:-1])
+        worth = [header["weights"][name] for name in TABLES]
+        documents, passages, registers = (Weights(row, about["scale"], about["bias"]) for row, about in zip(tables, worth, strict=True))
+        return Model(header, documents, passages, registers, digest_of(path))
     except OSError as error:
         raise ArtefactError(f"{path}: {error.strerror}; name a model file or `builtin`") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -226,6 +251,9 @@ def digest_of(path: str) -> str:
     """SHA-256 of a file. Raises ArtefactError."""
     try:
         with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read()).hexdigest()
+            digest = hashlib.sha256()
+            while block := file.read(1 << 20):
+                digest.update(block)
+            return digest.hexdigest()
     except OSError as error:
         raise ArtefactError(f"{path}: {error.strerror}; name a model file or `builtin`") from None

@@ -73,7 +73,7 @@ def _is_address(data, kinds, starts, ends, at):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _read(data, keys, kinds, starts, ends, markup, code, read, places, counts):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912 - one loop over what may stand in a text
+def _read(data, keys, kinds, starts, ends, markup, code, read, places, counts):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop over what may stand in a text
     total, most = len(keys), len(read)
     count = at = 0
     fenced = False
@@ -96,7 +96,7 @@ def _read(data, keys, kinds, starts, ends, markup, code, read, places, counts): 
             if leads and at + 1 < total and (starts[at + 1] > end or what == _LEFT_OUT) and data[start] not in (34, 39, 40):
                 at += 1  # a bullet
                 continue
-            if fenced or what == _LEFT_OUT or what == _FENCE:
+            if fenced or what in (_LEFT_OUT, _FENCE):
                 counts[FENCED] += fenced
                 at += 1
                 continue

@@ -89,6 +89,10 @@ class Scorer:
         given = self.probability(view.text)
         return max(-12.0, min(12.0, math.log(max(given, 1e-9) / max(1 - given, 1e-9))))
 
+    def register(self, read: Prose) -> float:
+        """How much a text tells or talks rather than explains; 0 with a fastText model, which tells no registers apart."""
+        return 0.0 if self.model is None else self.model.register(read)
+
     def probability(self, text: str) -> float:
         """What a fastText model gives `label` for a text, 0 to 1. Raises ArtefactError where it has no such label."""
         for given, name in _fasttext(self.path).f.predict(line(text) + "\n", -1, 0.0, "strict"):

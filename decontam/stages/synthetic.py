@@ -38,6 +38,10 @@ class Second:
     label: str = LABEL
     at: float = 0.9
 
+    @property
+    def scorer(self) -> Scorer:
+        return Scorer(self.model, self.label)
+
 
 @pydantic.dataclass(frozen=True, config=_STRICT)
 class Options:
@@ -130,7 +134,7 @@ class Synthetic:
         calibration = self.languages.get(read.language)
         if calibration is None:
             return _abstained("language unknown" if read.language == "und" else "language not calibrated")
-        band = calibration.band(len(read.prose.keys))
+        band = calibration.band(len(read.prose.keys), self.scorer.register(read.prose))
         return _abstained("short") if band is None else self._weighed(view, read, read.tokens, read.prose, calibration, band)
 
     def _weighed(self, view: View, read: Reading, found: Tokens, words: Prose, calibration: Language, band: Band) -> _Judged:

@@ -50,6 +50,7 @@ class Source:
     drop: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     human_as_written: bool = False
     doubtful: bool = False
+    narrative: bool | tuple[str, ...] = False
     use: Literal["all", "none"] = "all"
 
 
@@ -85,6 +86,7 @@ class Row(NamedTuple):
     language: str
     open: bool
     attack: str
+    narrative: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,9 @@ def labelled(paths: Iterable[Path], table: Sources, name_of: Callable[[Path], st
                 continue
             domain = str(row.get("domain") or "")
             is_open = source.licence == "open" and (source.open_domains is None or domain in source.open_domains)
-            rows.append(Row(name, human, str(row.get("generator") or ""), domain, spoken, is_open, str(row.get("attack") or "none")))
+            tells = source.narrative if isinstance(source.narrative, bool) else domain in source.narrative
+            attack = str(row.get("attack") or "none")
+            rows.append(Row(name, human, str(row.get("generator") or ""), domain, spoken, is_open, attack, tells))
             parts.append(keys)
     offsets = np.zeros(len(parts) + 1, np.int64)
     np.cumsum([len(part) for part in parts], out=offsets[1:])

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from decontam.training.corpus import Array, Corpus
-from decontam.training.fit import Recipe, fit, fit_windows, scores, window_scores
-from decontam.training.thresholds import STRONG, WEAK, held, humans_of, quantile, threshold
+from decontam.training.fit import Recipe, fit, fit_register, fit_windows, registers, scores, window_scores
+from decontam.training.thresholds import FEWEST, STRONG, WEAK, Scored, bands_of, quantile, thresholds_of
 
 Said = Callable[[str], None]
+_FEWEST_MODELS = 20  # texts of models below which a group shows nothing
 
 
 def trainable(corpus: Corpus, licences: str) -> Array:
@@ -19,20 +20,21 @@ def trainable(corpus: Corpus, licences: str) -> Array:
     return corpus.where(lambda row: licences == "all" or row.open)
 
 
-def left_out(corpus: Corpus, licences: str, recipe: Recipe, say: Said = lambda text: None) -> tuple[Array, Array]:
-    """Scores of all texts, and of the highest window in the long ones, each by a model that has not seen its fold."""
-    made, windows = np.full(len(corpus.rows), np.nan), np.full(len(corpus.rows), -np.inf)
+def left_out(corpus: Corpus, licences: str, recipe: Recipe, say: Said = lambda text: None) -> Scored:
+    """All texts, each scored by models that have not seen its fold; windows only of those that are long enough to be judged."""
+    size = len(corpus.rows)
+    scored = Scored(np.full(size, np.nan), np.full(size, -np.inf), np.full(size, np.nan))
     folds, may, long = corpus.folds, trainable(corpus, licences), corpus.long
     for fold in corpus.table.folds:
         inside = folds == fold
         if not inside.any():
             continue
-        rows = np.flatnonzero(inside)
-        made[rows] = scores(corpus, rows, fit(corpus, may & ~inside, recipe))
-        rows = np.flatnonzero(inside & long)
-        windows[rows] = window_scores(corpus, rows, fit_windows(corpus, may & ~inside, recipe))
-        say(f"left out {fold}: {int(inside.sum()):,} texts scored")
-    return made, windows
+        seen, rows, judged = may & ~inside, np.flatnonzero(inside), np.flatnonzero(inside & long)
+        scored.documents[rows] = scores(corpus, rows, fit(corpus, seen, recipe))
+        scored.registers[rows] = registers(corpus, rows, fit_register(corpus, seen, recipe))
+        scored.windows[judged] = window_scores(corpus, judged, fit_windows(corpus, seen, recipe))
+        say(f"left out {fold}: {len(rows):,} texts scored")
+    return scored
 
 
 def auroc(humans: Array, models: Array) -> float:
@@ -61,68 +63,35 @@ class Group(NamedTuple):
     shipped_strong: float
 
 
-def _found(models: Array, lengths: Array, humans: Sequence[tuple[int, Sequence]], rate: float) -> float:  # type: ignore[type-arg]
-    """The share of model-written texts above the threshold of their band."""
-    if not len(models):
-        return float("nan")
-    hits = 0
-    for at, (low, sources) in enumerate(humans):
-        high = humans[at + 1][0] if at + 1 < len(humans) else 1 << 30
-        here = models[(lengths >= low) & (lengths < high)]
-        if len(here) and sources:
-            hits += int((here >= threshold(sources, rate, spread=rate == WEAK).at).sum())
-    return hits / len(models)
-
-
-def table(corpus: Corpus, made: Array, language: str, edges: Iterable[int], by: str = "fold") -> list[Group]:
+def table(corpus: Corpus, scored: Scored, language: str, by: str = "fold") -> list[Group]:
     """Each fold (or source) of a language with human and model-written long texts, at thresholds that its fold had no part in."""
-    edges = list(edges)
+    made = scored.documents
     usable = (corpus.column("language") == language) & corpus.long & np.isfinite(made)
     human = corpus.where(lambda row: row.human)
     sure = corpus.where(lambda row: not corpus.table.sources[row.source].doubtful)
     folds, names = corpus.folds, corpus.column("source")
     found = []
-    for name in corpus.table.folds if by == "fold" else sorted(set(names[usable & ~human].tolist())):
-        fold = name if by == "fold" else corpus.table.sources[name].fold
+    for fold in corpus.table.folds:
         inside = usable & (folds == fold)
-        humans = made[inside & human & sure]
-        of_models = inside & ~human if by == "fold" else usable & ~human & (names == name)
-        models = made[of_models]
-        if len(humans) < 100 or len(models) < 20:  # noqa: PLR2004 - fewer show nothing
+        humans, of_models = made[inside & human & sure], inside & ~human
+        if len(humans) < FEWEST or of_models.sum() < _FEWEST_MODELS:
             continue
-        others = usable & (folds != fold)
-        bands = []
-        for low, high in zip(edges, [*edges[1:], 1 << 30], strict=True):
-            sources = humans_of(corpus, made, others & (corpus.lengths >= low) & (corpus.lengths < high))
-            bands.append((low, sources if len(sources) >= 5 else humans_of(corpus, made, others)))  # noqa: PLR2004
-        lengths = corpus.lengths[of_models]
-        found.append(
-            Group(name, len(humans), len(models), auroc(humans, models), float((models >= quantile(humans, WEAK)).mean()),
-                  float((models >= quantile(humans, STRONG)).mean()), _found(models, lengths, bands, WEAK), _found(models, lengths, bands, STRONG))
-        )  # fmt: skip
+        bands = bands_of(corpus, scored, usable & (folds != fold), language)
+        for name in [fold] if by == "fold" else sorted(set(names[of_models].tolist())):
+            here = of_models if by == "fold" else of_models & (names == name)
+            models = made[here]
+            if len(models) < _FEWEST_MODELS:
+                continue
+            strong, weak = thresholds_of(bands, corpus.lengths[here], scored.registers[here])
+            own = [float((models >= quantile(humans, rate)).mean()) for rate in (WEAK, STRONG)]
+            shipped = [float((models >= at).mean()) for at in (weak, strong)]
+            found.append(Group(name, len(humans), len(models), auroc(humans, models), *own, *shipped))
     return found
 
 
 def means(groups: Sequence[Group]) -> Group:
     """The mean over folds."""
     numbers = np.array([group[3:] for group in groups], float)
-    return Group("mean", sum(group.humans for group in groups), sum(group.models for group in groups), *np.nanmean(numbers, axis=0).tolist())
-
-
-def realised(corpus: Corpus, made: Array, language: str, edges: Iterable[int]) -> list[tuple[str, int, int, int]]:
-    """Each human source of a language: its texts, and how many pass the strong and the weak thresholds of the other folds."""
-    edges = list(edges)
-    usable = (corpus.column("language") == language) & corpus.long & np.isfinite(made) & corpus.where(lambda row: row.human)
-    totals: dict[str, list[int]] = {}
-    everything = humans_of(corpus, made, usable)
-    for low, high in zip(edges, [*edges[1:], 1 << 30], strict=True):
-        here = humans_of(corpus, made, usable & (corpus.lengths >= low) & (corpus.lengths < high))
-        here = here if len(here) >= 5 else everything  # noqa: PLR2004
-        for rate, place in ((STRONG, 1), (WEAK, 2)):
-            for name, n, share in held(here, rate):
-                total = totals.setdefault(name.partition("/")[0], [0, 0, 0])
-                total[place] += round(share * n)
-                total[0] += n if place == 1 else 0
-        if here is everything:
-            break
-    return sorted(((name, *counts) for name, counts in totals.items()), key=lambda row: -row[1])  # type: ignore[misc]
+    return Group(
+        "mean", sum(group.humans for group in groups), sum(group.models for group in groups), *np.nanmean(numbers, axis=0).tolist()
+    )

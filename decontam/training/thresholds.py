@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from decontam.calibration import Band, Language, Threshold, least
+from decontam.model import WINDOW
 from decontam.training.corpus import Array, Corpus
 
 STRONG, WEAK = 0.001, 0.01
@@ -28,6 +29,7 @@ FEWEST = 100
 INDEPENDENT = 5
 """Human sources, not translated ones, that a language needs before anything is taken out of a crawl in it."""
 
+_SOURCES = 2  # below which there is no band
 _TAIL = 10  # texts beyond a quantile, below which its tail is fitted
 _FITTED = 50  # texts that the tail is fitted to, at most
 _LARGE = 1000  # texts of a source that can show such a rate
@@ -136,34 +138,26 @@ def _models_of(corpus: Corpus, scores: Array, mask: Array) -> list[Array]:
     return [scores[texts] for _, texts in sorted(groups.items()) if len(texts) >= _TAIL]
 
 
-def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int, rates: tuple[float, float] = (STRONG, WEAK)) -> Band | None:
-    """The band of the texts in `mask`, which begins at so many tokens; None where no source has enough human ones."""
+class Scored(NamedTuple):
+    """What models that had not seen the fold of a text made of it: its score, that of its highest window, its register."""
+
+    documents: Array
+    windows: Array
+    registers: Array
+
+
+def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int, register: float | None = None,
+            rates: tuple[float, float] = (STRONG, WEAK)) -> Band | None:  # fmt: skip
+    """The band of the texts in `mask`, which begins at so many tokens; None where too few sources have enough human ones."""
     humans = humans_of(corpus, scores, mask)
-    if not humans:
+    if len(humans) < _SOURCES:
         return None
     slope, intercept = probability(humans, _models_of(corpus, scores, mask))
     weak = threshold(humans, rates[1], spread=True)
     strong = threshold(humans, rates[0], spread=False)
     if strong.at < weak.at:  # sources so unlike each other that their spread asks for more than the worst of them
         strong = replace(weak, nominal=rates[0])
-    return Band(tokens, strong, weak, slope, intercept)
-
-
-def held(humans: Sequence[Human], rate: float) -> list[tuple[str, int, float]]:
-    """For each source: its texts, and the share of them above the threshold that the other folds set."""
-    found = []
-    for human in humans:
-        others = [other for other in humans if other.fold != human.fold]
-        if others:
-            at = threshold(others, rate, spread=rate == WEAK).at
-            found.append((human.source, len(human.scores), float((human.scores >= at).mean())))
-    return found
-
-
-def _broken(found: Sequence[tuple[str, int, float]], rate: float) -> list[str]:
-    """Sources that pass a threshold of the others oftener than is allowed: large ones by themselves, or the mean over all."""
-    large = [name for name, n, share in found if share > _HELD[rate] and n >= _LARGE]
-    return large or (["the mean source"] if float(np.mean([share for _, _, share in found])) > rate else [])
+    return Band(tokens, strong, weak, slope, intercept, register)
 
 
 def edges(language: str) -> list[int]:
@@ -171,52 +165,121 @@ def edges(language: str) -> list[int]:
     return [least(language), *(edge for edge in BANDS if edge > least(language))]
 
 
-def calibrate(corpus: Corpus, scores: Array, windows: Array | None, language: str) -> Language | str:
+def cuts(corpus: Corpus, registers: Array, mask: Array) -> list[float]:
+    """The quartiles of the registers of human texts, where each source counts the same."""
+    humans = humans_of(corpus, registers, mask)
+    values = np.concatenate([human.scores for human in humans])
+    worth = np.concatenate([np.full(len(human.scores), 1 / len(human.scores)) for human in humans])
+    order = np.argsort(values, kind="stable")
+    shares = np.cumsum(worth[order]) / worth.sum()
+    return [round(float(values[order][np.searchsorted(shares, share)]), 4) for share in (0.25, 0.5, 0.75)]
+
+
+def bands_of(corpus: Corpus, scored: Scored, mask: Array, language: str) -> tuple[Band, ...]:
+    """Bands by length, and by register where there are independent sources enough; one that too few sources fill takes a wider one."""
+    everything = band_of(corpus, scored.documents, mask, least(language))
+    if everything is None:
+        return ()
+    ranges: list[tuple[float | None, Array, Band]] = [(None, mask, everything)]
+    if len({human.source.partition("/")[0] for human in humans_of(corpus, scored.documents, mask) if human.independent}) >= INDEPENDENT:
+        ranges = []
+        lows = [-np.inf, *cuts(corpus, scored.registers, mask)]
+        for low, high in zip(lows, [*lows[1:], np.inf], strict=True):
+            inside = mask & (scored.registers >= low) & (scored.registers < high)
+            named = round(float(scored.registers[inside].min()), 4) if low == -np.inf else low
+            ranges.append((named, inside, band_of(corpus, scored.documents, inside, least(language)) or everything))
+    found = []
+    lengths = edges(language)
+    for register, inside, wider in ranges:
+        for low, high in zip(lengths, [*lengths[1:], 1 << 30], strict=True):
+            here = inside & (corpus.lengths >= low) & (corpus.lengths < high)
+            band = band_of(corpus, scored.documents, here, low, register)
+            narrow = band is not None and band.strong.sources >= INDEPENDENT
+            found.append(band if narrow and band is not None else replace(wider, tokens=low, register=register))
+    return tuple(found)
+
+
+def thresholds_of(bands: Sequence[Band], lengths: Array, registers: Array) -> tuple[Array, Array]:
+    """The strong and the weak threshold of each of some texts, by their tokens and registers."""
+    language = Language("tag", "", tuple(bands))
+    chosen = [language.band(int(length), float(register)) for length, register in zip(lengths, registers, strict=True)]
+    strong = np.array([np.inf if band is None else band.strong.at for band in chosen])
+    return strong, np.array([np.inf if band is None else band.weak.at for band in chosen])
+
+
+class Held(NamedTuple):
+    """A human source that had no part in the thresholds it was held to: its texts, and how many passed each."""
+
+    source: str
+    texts: int
+    strong: int
+    weak: int
+    sure: bool = True
+
+
+def held(corpus: Corpus, scored: Scored, mask: Array, language: str) -> list[Held]:
+    """Each human source of a language against the thresholds that the other folds set; large sources first."""
+    human = mask & corpus.where(lambda row: row.human)
+    folds, names = corpus.folds, corpus.column("source")
+    found: list[Held] = []
+    for fold in corpus.table.folds:
+        inside = human & (folds == fold)
+        bands = bands_of(corpus, scored, mask & (folds != fold), language) if inside.any() else ()
+        if not bands:
+            continue
+        strong, weak = thresholds_of(bands, corpus.lengths[inside], scored.registers[inside])
+        scores = scored.documents[inside]
+        for name in sorted(set(names[inside].tolist())):
+            own = names[inside] == name
+            if own.sum() >= _TAIL:
+                above, beyond = (int((scores[own] >= at[own]).sum()) for at in (strong, weak))
+                found.append(Held(name, int(own.sum()), above, beyond, not corpus.table.sources[name].doubtful))
+    return sorted(found, key=lambda one: (-one.texts, one.source))
+
+
+def _broken(found: Sequence[Held], rate: float) -> list[str]:
+    """Sources that passed a threshold of the others too often: large ones by themselves, or the mean of those that say much."""
+    shares = {one.source: (one.texts, (one.strong if rate == STRONG else one.weak) / one.texts) for one in found if one.sure}
+    large = [name for name, (texts, share) in shares.items() if share > _HELD[rate] and texts >= _LARGE]
+    telling = [share for texts, share in shares.values() if texts >= FEWEST]
+    return large or (["the mean source"] if telling and float(np.mean(telling)) > rate else [])
+
+
+def calibrate(corpus: Corpus, scored: Scored, language: str) -> Language | str:
     """What the evidence allows for a language: its calibration, or why there is none."""
-    spoken = corpus.column("language") == language
-    everything = spoken & (corpus.lengths >= least(language))
-    humans = humans_of(corpus, scores, everything)
+    everything = (corpus.column("language") == language) & (corpus.lengths >= least(language))
+    humans = humans_of(corpus, scored.documents, everything)
     independent = {human.source.partition("/")[0] for human in humans if human.independent}
     sources = {human.source.partition("/")[0] for human in humans}
     evidence = f"{len(independent)} independent human sources of {FEWEST} texts or more" + (
         f", {len(sources) - len(independent)} translated" if len(sources) > len(independent) else ""
     )
-    if len(sources) < INDEPENDENT or len(independent) < 2:
-        return f"{evidence}; {INDEPENDENT} sources are needed, two of them independent"
-    if not _models_of(corpus, scores, everything):
+    if len(sources) < INDEPENDENT or len(independent) < _SOURCES:
+        return f"{evidence}; {INDEPENDENT} sources are needed, {_SOURCES} of them independent"
+    if not _models_of(corpus, scored.documents, everything):
         return f"{evidence}; no model-written texts"
-    bands = [_band(corpus, scores, everything, low, high) for low, high in zip(edges(language), [*edges(language)[1:], 1 << 30], strict=True)]
-    broken = {rate: _broken(held(humans, rate), rate) for rate in (STRONG, WEAK)}
+    found = held(corpus, scored, everything, language)
+    broken = {rate: _broken(found, rate) for rate in (STRONG, WEAK)}
     if broken[WEAK]:
         return f"{evidence}; left out of calibration, {', '.join(broken[WEAK])} passed the weak threshold too often"
-    passage = None if windows is None else band_of(corpus, windows, everything, 250)
-    use = "quarantine"
+    passage = band_of(corpus, scored.windows, everything, WINDOW)
+    bands = bands_of(corpus, scored, everything, language)
     if len(independent) < INDEPENDENT:
-        use, evidence = "tag", f"{evidence}; {INDEPENDENT} are needed to take anything out"
-    elif broken[STRONG]:
-        use, evidence = "tag", f"{evidence}; left out of calibration, {', '.join(broken[STRONG])} passed the strong threshold too often"
-    return Language(use, evidence, tuple(bands), passage)  # type: ignore[arg-type]
+        return Language("tag", f"{evidence}; {INDEPENDENT} are needed to take anything out", bands, passage)
+    if broken[STRONG]:
+        why = f"{evidence}; left out of calibration, {', '.join(broken[STRONG])} passed the strong threshold too often"
+        return Language("tag", why, bands, passage)
+    return Language("quarantine", evidence, bands, passage)
 
 
-def _band(corpus: Corpus, scores: Array, everything: Array, low: int, high: int) -> Band:
-    """One band; that of all lengths where too few sources have enough texts of these."""
-    band = band_of(corpus, scores, everything & (corpus.lengths >= low) & (corpus.lengths < high), low)
-    if band is None or band.strong.sources < INDEPENDENT:
-        band = band_of(corpus, scores, everything, low)
-    assert band is not None  # noqa: S101 - there are sources enough in all lengths together
-    return band
-
-
-def calibrations(corpus: Corpus, scores: Array, windows: Array | None) -> tuple[dict[str, Language], dict[str, str]]:
+def calibrations(corpus: Corpus, scored: Scored) -> tuple[dict[str, Language], dict[str, str]]:
     """All languages of a corpus: calibrated ones, and why the others are not."""
     found: dict[str, Language] = {}
     abstains: dict[str, str] = {}
     for language in sorted({row.language for row in corpus.rows} - {"und"}):
-        made = calibrate(corpus, scores, windows, language)
+        made = calibrate(corpus, scored, language)
         if isinstance(made, str):
             abstains[language] = made
         else:
             found[language] = made
     return found, abstains
-
-

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
 from decontam.policy import Policy
 from decontam.redaction import PLAIN, Mode, Redactor, of_record, restless
-from decontam.types import Action, Field, Finding, Record, Span, Verdict
+from decontam.types import Action, Field, Finding, Measure, Record, Span, Verdict
 from decontam.view import View
 
 
 class Stage(Protocol):
-    """What looks at a text. It reports and never decides; it remembers nothing from one text to the next."""
+    """What looks at a text. It reports and never decides; it remembers nothing from one text to the next.
+
+    A stage that scores every text, found or not, also has `measure(view) -> Measure`.
+    """
 
     @property
     def name(self) -> str: ...
@@ -34,18 +37,23 @@ class Chain:
 
     def screen(self, record: Record) -> Verdict:
         """The verdict on a record: a function of chain and record, for any text, in time linear in its length."""
-        findings = self._found(record)
-        if not findings:
-            return _NOTHING_FOUND
-        verdict = self.policy.decide(record, findings, self.redactor)
-        return verdict if self.policy.modes == {"type"} else self._steadied(record, findings, verdict)
+        measures: list[tuple[str, Measure]] = []
+        findings = self._found(record, measures)
+        verdict = _NOTHING_FOUND
+        if findings:
+            verdict = self.policy.decide(record, findings, self.redactor)
+            if self.policy.modes != {"type"}:
+                verdict = self._steadied(record, findings, verdict)
+        return _measured(verdict, measures) if measures else verdict
 
-    def _found(self, record: Record) -> list[Finding]:
+    def _found(self, record: Record, measures: list[tuple[str, Measure]] | None = None) -> list[Finding]:
         findings: list[Finding] = []
         for field in record.fields:
             view = View(field, record.meta.get("language"))
             for stage in self.stages:
                 findings.extend(stage.inspect(view))
+                if measures is not None and (measure := getattr(stage, "measure", None)) is not None:
+                    measures.append((stage.name, measure(view)))
         return findings
 
     def _steadied(self, record: Record, findings: list[Finding], verdict: Verdict) -> Verdict:
@@ -67,6 +75,21 @@ class Chain:
         return self.screen(Record("", (Field("text", text),)))
 
 
+def _measured(verdict: Verdict, measures: Iterable[tuple[str, Measure]]) -> Verdict:
+    """The verdict with what stages measured: a record has the highest score of its fields; it is abstained on where no field has one."""
+    scores: dict[str, float] = {}
+    remarks: dict[str, set[str]] = {}
+    for stage, (score, said) in measures:
+        if score is not None:
+            if stage not in scores:
+                remarks[stage] = set()
+            scores[stage] = max(score, scores.get(stage, 0.0))
+        if score is not None or stage not in scores:
+            remarks.setdefault(stage, set()).update(said)
+    told = tuple(f"{stage}/{remark}" for stage, said in remarks.items() for remark in sorted(said))
+    return verdict._replace(scores=scores, remarks=told)
+
+
 class Timed:
     """A stopwatch around a stage. The scan that stages share is on the clock of the first of them."""
 
@@ -81,6 +104,11 @@ class Timed:
         findings = list(self.stage.inspect(view))
         self._seconds[self.name] += perf_counter() - started
         return findings
+
+    @property
+    def measure(self) -> Callable[[View], Measure] | None:
+        """That of the stage, if it has one; what it costs was spent when the view was inspected."""
+        return getattr(self.stage, "measure", None)
 
 
 def timed(chain: Chain, seconds: dict[str, float]) -> Chain:

@@ -151,7 +151,17 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
         given = stage.get("options") if isinstance(stage, dict) else None
         if isinstance(given, dict) and isinstance(given.get("indexes"), list):
             given["indexes"] = [str(folder / str(index)) for index in given["indexes"]]
+    _absolute_files(((options.get("stages") or {}).get("synthetic") or {}).get("options"), folder)
     return options
+
+
+def _absolute_files(options: Any, folder: Path) -> None:
+    """The files that the options of the synthetic stage name, made absolute."""
+    if not isinstance(options, dict):
+        return
+    for named, key in ((options, "model"), (options, "calibration"), (options.get("second_opinion"), "model")):
+        if isinstance(named, dict) and isinstance(path := named.get(key), str) and path != BUILTIN:
+            named[key] = str(folder / path)
 
 
 def _explained(error: ValidationError, where: str) -> ConfigError:

@@ -48,6 +48,7 @@ def metrics(report: Mapping[str, Any]) -> bytes:
     gauge("findings", "Findings by stage/rule.", "rule", tally["findings"])
     gauge("documents", "Records with at least one finding, by stage/rule.", "rule", tally["documents"])
     gauge("stage_documents", "Records with at least one finding, by stage.", "stage", tally["stages"])
+    gauge("remarks", "Records by what stages said beside their findings: scored, or why they abstained.", "remark", tally["remarks"])
     gauge("shards", "Shards by state.", "state", report["shards"])
     gauge("seconds", "Seconds over all workers by stage, and of the run by the wall clock.", "stage", report["seconds"])
     Gauge("decontam_read_records", "Records read.", registry=registry).set(tally["records"])

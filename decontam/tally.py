@@ -19,7 +19,8 @@ class Tally:
     """`records` and `bytes` count what was read; the rest says what became of it.
 
     `outcomes` counts records, `errors` the errored ones by reason; `findings` counts findings by `stage/rule`;
-    `documents`, `stages`, `kinds` and `providers` count records with at least one such finding.
+    `documents`, `stages`, `kinds` and `providers` count records with at least one such finding; `remarks` count records by what
+    stages said beside their findings.
     """
 
     records: int = 0
@@ -31,12 +32,14 @@ class Tally:
     stages: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     providers: Counter[str] = field(default_factory=Counter)
+    remarks: Counter[str] = field(default_factory=Counter)
 
     def add(self, verdict: Verdict, size: int) -> None:
         """Count a record of `size` bytes that was screened."""
         self.records += 1
         self.bytes += size
         self.outcomes[OUTCOME[verdict.action]] += 1
+        self.remarks.update(verdict.remarks)
         if verdict.findings:
             found = verdict.findings
             self.findings.update([finding.name for finding in found])
@@ -70,7 +73,7 @@ class Tally:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Tally:
-        return cls(values["records"], values["bytes"], *(Counter(values[name]) for name in COUNTERS))
+        return cls(values["records"], values["bytes"], *(Counter(values.get(name, {})) for name in COUNTERS))
 
 
-COUNTERS = ("outcomes", "errors", "findings", "documents", "stages", "kinds", "providers")
+COUNTERS = ("outcomes", "errors", "findings", "documents", "stages", "kinds", "providers", "remarks")

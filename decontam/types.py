@@ -110,6 +110,16 @@ class Finding:
         return f"{self.stage}/{self.rule}"
 
 
+class Measure(NamedTuple):
+    """What a stage makes of a text as a whole, found or not: a score between 0 and 1, or None where it abstains.
+
+    `remarks` are words from a closed set that are counted: `scored`, `abstained: short`.
+    """
+
+    score: float | None
+    remarks: tuple[str, ...] = ()
+
+
 class Redaction(NamedTuple):
     """Replace the characters `span` of field `field` by `replacement`."""
 
@@ -121,6 +131,7 @@ class Redaction(NamedTuple):
 class Verdict(NamedTuple):
     """What the policy made of a record: `redactions` is empty unless `action` is REDACT.
 
+    `scores` holds, by stage, the highest of its fields' scores; `remarks` what stages said beside their findings, as `stage/remark`.
     `provider` is the one whom the findings of model output point to, all of them weighed together.
     """
 
@@ -129,3 +140,4 @@ class Verdict(NamedTuple):
     scores: Mapping[str, float] = _NOTHING
     redactions: tuple[Redaction, ...] = ()
     provider: str | None = None
+    remarks: tuple[str, ...] = ()

@@ -117,7 +117,7 @@ class Verdicts:
         return added
 
     def _insert(self, event: Event) -> int:
-        return int(self._db.execute(f"insert into events ({_COLUMNS}) values (?,?,?,?,?,?,?,?,null)", event[:-1]).lastrowid or 0)  # noqa: S608
+        return int(self._db.execute(f"insert into events ({_COLUMNS}) values (?,?,?,?,?,?,?,?,null)", event[:-1]).lastrowid or 0)
 
     def history(self, shard: str, row: int) -> list[Event]:
         """Everything that was said of a record, in order."""
@@ -129,7 +129,7 @@ class Verdicts:
 
     def _events(self, where: str, values: tuple[Any, ...]) -> list[Event]:
         with self._lock:
-            return [Event(*row) for row in self._db.execute(f"select {_COLUMNS} from events {where} order by number", values)]  # noqa: S608
+            return [Event(*row) for row in self._db.execute(f"select {_COLUMNS} from events {where} order by number", values)]
 
     def current(self) -> dict[tuple[str, int], Event]:
         """The verdict on each record that has one, by shard and row."""

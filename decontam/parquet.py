@@ -275,6 +275,23 @@ class Rows:
         return self._digest
 
 
+def values_of(held: bytes) -> dict[str, Any]:
+    """The columns of a row that was held apart, as Python values; bytes as text where they are. Raises ShardError."""
+    try:
+        batch = pa.ipc.open_stream(held).read_next_batch()
+        return {name: _value_of(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    except (*_BROKEN, StopIteration) as error:
+        raise ShardError(f"a quarantined row cannot be read: {_said(error)}") from error
+
+
+def _value_of(column: pa.Array) -> Any:
+    try:
+        value = _values(column)[0]
+    except _BROKEN:  # what Python has no value for
+        value = column.cast(pa.string()).to_pylist()[0]
+    return f"{len(column[0].as_py()):,} bytes" if value is _NOT_TEXT else value
+
+
 @contextmanager
 def rows_of(path: str, layout: Layout, name: str, most: int) -> Iterator[Rows]:
     """The content of a Parquet file or URL. Raises ShardError where it cannot be opened."""

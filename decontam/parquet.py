@@ -14,6 +14,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from decontam.blocks import Block, of_bytes
 from decontam.codecs import BLOCK, describe
 from decontam.errors import ShardError
 from decontam.files import open_bytes
@@ -288,6 +289,24 @@ def rows_of(path: str, layout: Layout, name: str, most: int) -> Iterator[Rows]:
         except _BROKEN as error:
             raise ShardError(f"{path}: {_said(error)}") from error
         yield rows
+
+
+def blocks_of(path: str) -> list[Block]:
+    """The bytes of a Parquet file up to the end of each of its row groups. Raises OSError, ShardError."""
+    with open_bytes(path) as file:
+        try:
+            metadata = pq.ParquetFile(file).metadata
+        except _BROKEN as error:
+            raise ShardError(f"{path}: {_said(error)}") from error
+        ends, rows = [], []
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            columns = [group.column(index) for index in range(group.num_columns)]
+            begins = (min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset) for column in columns)
+            ends.append(max(begin + column.total_compressed_size for begin, column in zip(begins, columns, strict=True)))
+            rows.append(group.num_rows)
+        file.seek(0)
+        return list(of_bytes(file.read, [Block(n, end - start, "") for n, start, end in zip(rows, [0, *ends], ends, strict=False)]))
 
 
 def _said(error: BaseException) -> str:

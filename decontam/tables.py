@@ -10,10 +10,11 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import accumulate
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from decontam.blocks import Block, Segments
 from decontam.evidence import finding_row
 from decontam.files import Digesting, open_bytes
 from decontam.folders import Folder
@@ -68,6 +69,15 @@ def changes_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([*dropped_schema(), ("record", pa.large_binary())])
+
+
+def leaves_schema() -> pa.Schema:
+    """A file of a run: what it is, of which shard, what it is called, its bytes and rows; `path` where it does not lie in OUT."""
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("kind", "shard", "name", "path", "sha256")]
+    blocks = pa.list_(pa.struct([("rows", pa.int64()), ("size", pa.int64()), ("digest", pa.string())]))
+    return pa.schema([*texts, ("size", pa.int64()), ("rows", pa.int64()), ("blocks", blocks)])
 
 
 def dropped_schema() -> pa.Schema:
@@ -148,6 +158,7 @@ class Table:
     def __init__(self, folder: Folder, name: str, schema: Callable[[], Any], private: bool = False) -> None:
         self.name = name
         self.rows = 0
+        self.blocks: list[Block] = []
         self.digest: Digesting | None = None
         self._folder, self._schema, self._private = folder, schema, private
         self._batch: list[dict[str, Any]] = []
@@ -170,9 +181,11 @@ class Table:
         if self._writer is None:
             self._file = self._folder.publishing(self.name, self._private)
             self.digest = self._file.__enter__()
-            sink: IO[bytes] = self.digest  # type: ignore[assignment]
-            self._writer = pq.ParquetWriter(sink, schema, compression="zstd")
+            self._sink = Segments(self.digest)
+            self.blocks = self._sink.blocks
+            self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd")
         self._writer.write_table(_table(self._batch, schema))
+        self._sink.cut(len(self._batch))
         self._batch, self._size = [], 0
 
     def __enter__(self) -> Table:

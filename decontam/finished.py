@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
-from decontam import manifest
+from decontam import manifest, tables
 from decontam.codecs import describe
 from decontam.config import Config, check
 from decontam.errors import ConfigError, InputError
@@ -33,6 +34,24 @@ class Finished(NamedTuple):
         """The names of the shards that have a table of a kind, `findings` or `quarantine`."""
         names = (name for name in self.folder.names(kind) if name.endswith(_TABLE) and not name.startswith(".parts/"))
         return sorted(name.removesuffix(_TABLE) for name in names)
+
+    def removed(self, shard: str) -> list[int]:
+        """The rows of a shard that no kept shard holds, in order. Raises OSError."""
+        taken = {"quarantine", "drop"}
+        rows = {row for found in tables.read(self.folder, f"findings/{shard}.parquet") for row in found_rows(found, taken)}
+        return sorted(rows | {error["row"] for error in self.errors(shard)})
+
+    def errors(self, shard: str) -> Iterator[dict[str, Any]]:
+        """What is told of the records of a shard that could not be screened."""
+        rest = b""
+        for block in self.folder.blocks(f"errors/{shard}.jsonl"):
+            *lines, rest = (rest + block).split(b"\n")
+            yield from map(orjson.loads, lines)
+
+
+def found_rows(rows: Iterable[Mapping[str, Any]], actions: Collection[str]) -> Iterator[int]:
+    """The numbers of rows of findings of which one of some actions came."""
+    return (row["row"] for row in rows if row["action"] in actions)
 
 
 def folder_of(out: str, about: dict[str, Any]) -> Folder:

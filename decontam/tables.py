@@ -152,6 +152,20 @@ def read(folder: Folder, name: str) -> Iterator[list[dict[str, Any]]]:
                 yield groups.read_row_group(number, use_threads=False).to_pylist()
 
 
+def rows_where(folder: Folder, name: str, column: str, value: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a table whose column holds a value; only that column is read of the others."""
+    if folder.exists(name):
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        with open_bytes(folder.path(name)) as file:
+            groups = pq.ParquetFile(file)
+            for number in range(groups.num_row_groups):
+                there = pc.equal(groups.read_row_group(number, columns=[column], use_threads=False)[column], value)
+                if pc.any(there).as_py():
+                    yield from groups.read_row_group(number, use_threads=False).filter(there).to_pylist()
+
+
 class Table:
     """Rows to one Parquet file of a folder, which is made by the first row."""
 

@@ -19,7 +19,7 @@ from decontam.folders import Folder
 from decontam.inputs import Shard
 from decontam.layout import Place, Unreadable
 from decontam.shards import Content, RecordWriter
-from decontam.types import Record, Verdict
+from decontam.types import PROVENANCE, Record, Verdict
 
 _SPILL = 16 << 20  # bytes of a record above which it gets a file of its own in errors
 
@@ -233,6 +233,11 @@ class ErrorLog:
         return sorted(self._spilled)
 
 
+def _row(place: Place, record: Record, verdict: Verdict) -> dict[str, Any]:
+    texts = [text for _, text, role in record.fields if role != PROVENANCE]
+    return tables.findings_row(record.id, place.row, verdict, texts, place.size)
+
+
 class Outputs:
     """Where the records of a shard, or of a part of it, go."""
 
@@ -249,13 +254,13 @@ class Outputs:
 
     def found(self, place: Place, record: Record, verdict: Verdict) -> None:
         """A record with findings."""
-        self.findings.add(tables.findings_row(record.id, place.row, verdict))
+        self.findings.add(_row(place, record, verdict))
 
     def seclude(self, place: Place, record: Record, verdict: Verdict, raw: Any) -> None:
         """A record to quarantine, with what is to be held of it."""
         held = None if raw is None else self._content.held(raw)
         row = {
-            **tables.findings_row(record.id, place.row, verdict),
+            **_row(place, record, verdict),
             "source": self._shard,
             "offset": place.offset,
             "record": held,

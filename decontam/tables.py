@@ -7,7 +7,7 @@ rows does not appear at all.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from decontam.blocks import Block, Segments
 from decontam.evidence import finding_row
 from decontam.files import Digesting, open_bytes
 from decontam.folders import Folder
+from decontam.scripts import language_tag
 from decontam.types import Verdict
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ def _finding_type() -> pa.DataType:
 
 
 def findings_schema() -> pa.Schema:
-    """One row for every record with any finding. No texts; `detail` is JSON."""
+    """One row for every record with any finding. No texts; `detail` is JSON.
+
+    `size` is in bytes of the record where it stood, `text_bytes` in bytes of its texts as UTF-8; `language` is a tag of BCP 47
+    (see `scripts`). They are null where a host does not say.
+    """
     import pyarrow as pa
 
     redaction = pa.struct([("field", pa.string()), ("start", pa.int64()), ("end", pa.int64()), ("replacement", pa.string())])
@@ -48,6 +53,9 @@ def findings_schema() -> pa.Schema:
             ("findings", pa.list_(_finding_type())),
             ("redactions", pa.list_(redaction)),
             ("scores", pa.list_(pa.struct([("stage", pa.string()), ("score", pa.float64())]))),
+            ("size", pa.int64()),
+            ("text_bytes", pa.int64()),
+            ("language", pa.string()),
         ]
     )
 
@@ -87,8 +95,8 @@ def dropped_schema() -> pa.Schema:
     return pa.schema([("row", pa.int64()), ("outcome", pa.string())])
 
 
-def findings_row(id: str, row: int, verdict: Verdict) -> dict[str, Any]:
-    """A verdict as a row of the findings table."""
+def findings_row(id: str, row: int, verdict: Verdict, texts: Sequence[str] | None = None, size: int | None = None) -> dict[str, Any]:
+    """A verdict as a row of the findings table; of the texts, only what can be counted."""
     rows = [finding_row(finding) for finding in verdict.findings]
     for finding in rows:
         finding["detail"] = orjson.dumps(finding["detail"]).decode()
@@ -104,6 +112,9 @@ def findings_row(id: str, row: int, verdict: Verdict) -> dict[str, Any]:
         "findings": rows,
         "redactions": redactions,
         "scores": [{"stage": stage, "score": score} for stage, score in verdict.scores.items()],
+        "size": size,
+        "text_bytes": None if texts is None else sum(len(text.encode("utf-8", "replace")) for text in texts),
+        "language": None if texts is None else language_tag(texts),
     }
 
 

@@ -19,7 +19,8 @@ class Tally:
     """`records` and `bytes` count what was read; the rest says what became of it.
 
     `outcomes` counts records, `errors` the errored ones by reason; `findings` counts findings by `stage/rule`;
-    `documents`, `stages`, `kinds` and `providers` count records with at least one such finding.
+    `documents`, `stages`, `kinds` and `providers` count records with at least one such finding. `sizes` adds up the bytes of
+    records by outcome; `lengths` counts records by the power of two below which their bytes lie: "10" is 512 to 1023.
     """
 
     records: int = 0
@@ -31,12 +32,12 @@ class Tally:
     stages: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     providers: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[str] = field(default_factory=Counter)
+    lengths: Counter[str] = field(default_factory=Counter)
 
     def add(self, verdict: Verdict, size: int) -> None:
         """Count a record of `size` bytes that was screened."""
-        self.records += 1
-        self.bytes += size
-        self.outcomes[OUTCOME[verdict.action]] += 1
+        self._count(OUTCOME[verdict.action], size)
         if verdict.findings:
             found = verdict.findings
             self.findings.update([finding.name for finding in found])
@@ -47,10 +48,15 @@ class Tally:
 
     def add_error(self, reason: str, size: int) -> None:
         """Count a record of `size` bytes that could not be screened."""
+        self._count("errored", size)
+        self.errors[reason] += 1
+
+    def _count(self, outcome: str, size: int) -> None:
         self.records += 1
         self.bytes += size
-        self.outcomes["errored"] += 1
-        self.errors[reason] += 1
+        self.outcomes[outcome] += 1
+        self.sizes[outcome] += size
+        self.lengths[_POWERS[size.bit_length()]] += 1
 
     @property
     def balanced(self) -> bool:
@@ -70,7 +76,8 @@ class Tally:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Tally:
-        return cls(values["records"], values["bytes"], *(Counter(values[name]) for name in COUNTERS))
+        return cls(values["records"], values["bytes"], *(Counter(values.get(name, {})) for name in COUNTERS))
 
 
-COUNTERS = ("outcomes", "errors", "findings", "documents", "stages", "kinds", "providers")
+_POWERS = tuple(map(str, range(64)))
+COUNTERS = ("outcomes", "errors", "findings", "documents", "stages", "kinds", "providers", "sizes", "lengths")

@@ -106,7 +106,9 @@ def _tokenise(data, at, classes, readings, expansions, keys, kinds, starts, ends
             if count == most:
                 break
             keys[count] = mixed(state)
-            kinds[count] = NUMBER if inside == DIGIT else (CAPITALS if uppers == letters and letters > 1 else (CAPITAL if first_upper else WORD))
+            kinds[count] = (
+                NUMBER if inside == DIGIT else (CAPITALS if uppers == letters and letters > 1 else (CAPITAL if first_upper else WORD))
+            )
             starts[count], ends[count] = start, end
             count += 1
             inside = 0

@@ -50,3 +50,23 @@ def test_a_tally_survives_its_file(happened: list) -> None:
     counted = tally(happened)
 
     assert counted == Tally.from_dict(json.loads(json.dumps(counted.to_dict())))
+
+
+@given(events)
+def test_bytes_and_lengths_account_for_every_record(happened: list) -> None:
+    counted = tally(happened)
+
+    assert counted.bytes == sum(counted.sizes.values())
+    assert counted.records == sum(counted.lengths.values())
+
+
+def test_a_tally_of_an_earlier_version_is_read() -> None:
+    values = {name: content for name, content in tally([(Verdict(Action.KEEP), 5)]).to_dict().items() if name not in {"sizes", "lengths"}}
+
+    assert 1 == Tally.from_dict(values).outcomes["kept"]
+
+
+def test_a_length_is_the_power_of_two_above_it() -> None:
+    counted = tally([(Verdict(Action.KEEP), size) for size in (0, 511, 512, 1023, 1024)])
+
+    assert {"0": 1, "9": 1, "10": 2, "11": 1} == dict(counted.lengths)

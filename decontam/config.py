@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -17,10 +17,12 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import Ge, Le
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 import decontam
+from decontam import retention
+from decontam.allowances import Allowance, read_list
 from decontam.chain import Chain
 from decontam.errors import ConfigError, did_you_mean
 from decontam.keys import Key
@@ -59,6 +61,7 @@ class Output:
 class Quarantine:
     original: Literal["keep", "drop"]
     secrets: Literal["keep", "drop"]
+    retention: Annotated[Mapping[str, str], AfterValidator(retention.check)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -138,6 +141,9 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     output = options.get("output")
     if isinstance(output, dict) and isinstance(place := output.get("quarantine"), str) and "://" not in place:
         output["quarantine"] = str(folder / place)
+    for allowed in (options.get("policy") or {}).get("allow") or ():
+        if isinstance(allowed, dict) and isinstance(path := allowed.get("records"), str):
+            allowed["records"] = str(folder / path)
     key = (options.get("policy") or {}).get("key")
     if isinstance(key, dict) and isinstance(path := key.get("file"), str):
         key["file"] = str(folder / path)
@@ -275,7 +281,17 @@ def chain_of(config: Config, today: date | None = None) -> Chain:
         options = config.stages.get(name)
         if options is not None and options.enabled:
             stages.append(stage_class(where).load(options.options, scanner))
-    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key_of(config), _checks(rules)))
+    key = key_of(config)
+    lists = tuple(read_list(path, content, key) for path, content in _lists(current).items())
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists)
+
+
+def _lists(allow: Iterable[Allowance]) -> dict[str, str]:
+    """The content of each list of records, by path. Raises ConfigError."""
+    try:
+        return {allowed.records: Path(allowed.records).read_text("utf-8") for allowed in allow if allowed.records}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy.allow: records: {error}; name a list that decontam quarantine release wrote") from None
 
 
 def _checks(rules: tuple[Rule, ...]) -> Mapping[str, Checks]:
@@ -303,6 +319,7 @@ def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
         "config": config.to_dict(),
         "key": key.id if (key := key_of(config)) else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
+        "lists": [hashlib.sha256(content.encode()).hexdigest() for content in _lists(config.policy.allow).values()],
         "version": decontam.__version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

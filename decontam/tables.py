@@ -163,6 +163,17 @@ def read(folder: Folder, name: str) -> Iterator[list[dict[str, Any]]]:
                 yield groups.read_row_group(number, use_threads=False).to_pylist()
 
 
+def read_columns(folder: Folder, name: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Some columns of the rows of a table; none where there is no such table."""
+    if folder.exists(name):
+        import pyarrow.parquet as pq
+
+        with open_bytes(folder.path(name)) as file:
+            groups = pq.ParquetFile(file)
+            for number in range(groups.num_row_groups):
+                yield from groups.read_row_group(number, columns=columns, use_threads=False).to_pylist()
+
+
 def rows_where(folder: Folder, name: str, column: str, value: Any) -> Iterator[dict[str, Any]]:
     """The rows of a table whose column holds a value; only that column is read of the others."""
     if folder.exists(name):

@@ -25,12 +25,12 @@ def command(out: str, id: str | None, row: str | None, search: bool, verdicts: s
     """
     from decontam import finished
     from decontam.audit import why
-    from decontam.quarantine.verdicts import opened
+    from decontam.quarantine.ledger import log_of
 
     if (id is None) == (row is None):
         raise click.UsageError("name a record by its ID or with --row SHARD:N")
     run = finished.opened(out)
-    with opened(run, verdicts) as log:
+    with log_of(run, verdicts) as log:
         answers = [why.of_row(run, row, log)] if row is not None else why.of_id(run, str(id), log, search)
     for answer in answers:
         if as_json:

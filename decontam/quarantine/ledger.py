@@ -12,7 +12,8 @@ An entry is what commits a change: one that stands here happened, one that does 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,20 @@ def verdicts_path(run: Finished, given: str | None) -> Path:
     if run.folder.remote:
         raise InputError(f"{run.folder.root} is no folder of this machine; say where the log of verdicts is with --verdicts FILE")
     return Path(run.folder.path(VERDICTS))
+
+
+@contextmanager
+def log_of(run: Finished, given: str | None) -> Iterator[Verdicts | None]:
+    """The log of verdicts of a run, to be read; None where nobody has said anything yet. Raises InputError."""
+    if run.folder.remote and given is None:
+        yield None
+        return
+    path = verdicts_path(run, given)
+    if not path.exists():
+        yield None
+        return
+    with Verdicts(path) as log:
+        yield log
 
 
 class Chained:

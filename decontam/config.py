@@ -22,7 +22,7 @@ from pydantic.dataclasses import dataclass
 
 import decontam
 from decontam import retention
-from decontam.allowances import Allowance, read_list
+from decontam.allowances import Allowance, RecordList, read_list
 from decontam.chain import Chain
 from decontam.errors import ConfigError, did_you_mean
 from decontam.keys import Key
@@ -282,16 +282,17 @@ def chain_of(config: Config, today: date | None = None) -> Chain:
         if options is not None and options.enabled:
             stages.append(stage_class(where).load(options.options, scanner))
     key = key_of(config)
-    lists = tuple(read_list(path, content, key) for path, content in _lists(current).items())
+    lists = tuple(known for known, _ in _lists(current, key))
     return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists)
 
 
-def _lists(allow: Iterable[Allowance]) -> dict[str, str]:
-    """The content of each list of records, by path. Raises ConfigError."""
+def _lists(allow: Iterable[Allowance], key: Key | None) -> list[tuple[RecordList, str]]:
+    """The lists of records that are named, each with its SHA-256. Raises ConfigError."""
     try:
-        return {allowed.records: Path(allowed.records).read_text("utf-8") for allowed in allow if allowed.records}
+        found = {allowed.records: Path(allowed.records).read_text("utf-8") for allowed in allow if allowed.records}
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"policy.allow: records: {error}; name a list that decontam quarantine release wrote") from None
+    return [(read_list(path, content, key), hashlib.sha256(content.encode()).hexdigest()) for path, content in found.items()]
 
 
 def _checks(rules: tuple[Rule, ...]) -> Mapping[str, Checks]:
@@ -315,11 +316,12 @@ def key_of(config: Config) -> Key | None:
 
 def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
     """A digest of all that decides what a run writes: options, revisions of rules, version of the code."""
+    key = key_of(config)
     content = {
         "config": config.to_dict(),
-        "key": key.id if (key := key_of(config)) else None,
+        "key": key.id if key else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
-        "lists": [hashlib.sha256(content.encode()).hexdigest() for content in _lists(config.policy.allow).values()],
+        "lists": [digest for _, digest in _lists(config.policy.allow, key)],
         "version": decontam.__version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -17,10 +17,12 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import Ge, Le
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 import decontam
+from decontam import retention
+from decontam.allowances import Allowance, RecordList, read_list
 from decontam.chain import Chain
 from decontam.errors import ConfigError, did_you_mean
 from decontam.keys import Key
@@ -63,6 +65,7 @@ class Output:
 class Quarantine:
     original: Literal["keep", "drop"]
     secrets: Literal["keep", "drop"]
+    retention: Annotated[Mapping[str, str], AfterValidator(retention.check)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -142,6 +145,9 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     output = options.get("output")
     if isinstance(output, dict) and isinstance(place := output.get("quarantine"), str) and "://" not in place:
         output["quarantine"] = str(folder / place)
+    for allowed in (options.get("policy") or {}).get("allow") or ():
+        if isinstance(allowed, dict) and isinstance(path := allowed.get("records"), str):
+            allowed["records"] = str(folder / path)
     key = (options.get("policy") or {}).get("key")
     if isinstance(key, dict) and isinstance(path := key.get("file"), str):
         key["file"] = str(folder / path)
@@ -299,7 +305,17 @@ def chain_of(config: Config, today: date | None = None) -> Chain:
             stage = made.load(options.options, scanner, **keyed)
             if stage is not None:
                 stages.append(stage)
-    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)))
+    lists = tuple(known for known, _ in _lists(current, key))
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists)
+
+
+def _lists(allow: Iterable[Allowance], key: Key | None) -> list[tuple[RecordList, str]]:
+    """The lists of records that are named, each with its SHA-256. Raises ConfigError."""
+    try:
+        found = {allowed.records: Path(allowed.records).read_text("utf-8") for allowed in allow if allowed.records}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy.allow: records: {error}; name a list that decontam quarantine release wrote") from None
+    return [(read_list(path, content, key), hashlib.sha256(content.encode()).hexdigest()) for path, content in found.items()]
 
 
 def _checks(rules: tuple[Rule, ...]) -> Mapping[str, Checks]:
@@ -337,11 +353,13 @@ def artefacts_of(config: Config) -> dict[str, dict[str, str]]:
 
 def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
     """A digest of all that decides what a run writes: options, revisions of rules, digests of indexes and models, version of the code."""
+    key = key_of(config)
     content = {
         "artefacts": artefacts_of(config),
         "config": config.to_dict(),
-        "key": key.id if (key := key_of(config)) else None,
+        "key": key.id if key else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
+        "lists": [digest for _, digest in _lists(config.policy.allow, key)],
         "version": decontam.__version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import orjson
 
 from decontam import tables
+from decontam.blocks import Block
 from decontam.codecs import BLOCK
 from decontam.files import Digesting
 from decontam.folders import Folder
@@ -50,9 +51,12 @@ def part_names(shard: str, number: int) -> Names:
     return Names(f"{part}.changes", "", f"{part}.errors", f"{part}.findings", f"quarantine/.parts/{shard}/{number}.parquet")
 
 
-def about(name: str, digest: Digesting | None, rows: int) -> dict[str, dict[str, Any]]:
-    """Name, size, digest and rows of a file that was published; nothing for one that was not."""
-    return {name: {"size": digest.size, "sha256": digest.sha256(), "rows": rows}} if digest else {}
+def about(name: str, digest: Digesting | None, rows: int, blocks: Sequence[Block] = ()) -> dict[str, dict[str, Any]]:
+    """Name, size, digest, rows and blocks of a file that was published; nothing for one that was not."""
+    if digest is None:
+        return {}
+    told = {"size": digest.size, "sha256": digest.sha256(), "rows": rows}
+    return {name: {**told, "blocks": [list(block) for block in blocks]} if blocks else told}
 
 
 class Keeping(Protocol):
@@ -142,7 +146,8 @@ class Kept:
         if self._lazy and self._writer is None and self.rows:
             self._folder.link_or_copy(self._shard.path, self.name)
             return {self.name: {"sha256": source.sha256(), "size": source.size, "rows": self.rows}}
-        return {**about(self.name, self.digest, self.rows), **table_output(self._rows)}
+        blocks = self._writer.blocks() if self._writer is not None else ()
+        return {**about(self.name, self.digest, self.rows, blocks), **table_output(self._rows)}
 
 
 class Changes:
@@ -162,7 +167,7 @@ class Changes:
 
 def table_output(table: tables.Table) -> dict[str, dict[str, Any]]:
     """What there is to say of a table."""
-    return about(table.name, table.digest, table.rows)
+    return about(table.name, table.digest, table.rows, table.blocks)
 
 
 class ErrorLog:

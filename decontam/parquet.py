@@ -14,6 +14,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from decontam.blocks import Block, Segments, of_bytes
 from decontam.codecs import BLOCK, describe
 from decontam.errors import ShardError
 from decontam.files import open_bytes
@@ -305,6 +306,66 @@ def rows_of(path: str, layout: Layout, name: str, most: int) -> Iterator[Rows]:
         except _BROKEN as error:
             raise ShardError(f"{path}: {_said(error)}") from error
         yield rows
+
+
+def record_of(held: bytes, layout: Layout, name: str, row: int) -> Record | Unreadable:
+    """What a row holds that was kept apart as an Arrow stream."""
+    batch = pa.ipc.open_stream(held).read_next_batch()
+    keys = layout.keys()
+    wanted = [field.name for field in batch.schema if (layout.everything and holds_text(field.type)) or field.name in keys]
+    return layout.record({column: _values(batch.column(column))[0] for column in wanted}, name, row)
+
+
+class HeldWriter:
+    """Rows that were kept apart as Arrow streams to a Parquet file with their schema."""
+
+    def __init__(self, raw: Any) -> None:
+        self._sink = Segments(raw)
+        self._writer: pq.ParquetWriter | None = None
+        self._batches: list[pa.RecordBatch] = []
+        self._bytes = 0
+
+    def write(self, held: bytes) -> None:
+        batch = pa.ipc.open_stream(held).read_next_batch()
+        self._batches.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes > _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._batches:
+            schema = self._batches[0].schema
+            self._writer = self._writer or pq.ParquetWriter(self._sink, schema, compression="zstd")
+            self._writer.write_table(pa.Table.from_batches(self._batches))
+            self._sink.cut(len(self._batches))
+        self._batches, self._bytes = [], 0
+
+    def close(self) -> None:
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def blocks(self) -> list[Block]:
+        """Those of what was written, once it is closed."""
+        return self._sink.blocks
+
+
+def blocks_of(path: str) -> list[Block]:
+    """The bytes of a Parquet file up to the end of each of its row groups. Raises OSError, ShardError."""
+    with open_bytes(path) as file:
+        try:
+            metadata = pq.ParquetFile(file).metadata
+        except _BROKEN as error:
+            raise ShardError(f"{path}: {_said(error)}") from error
+        ends, rows = [], []
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            columns = [group.column(index) for index in range(group.num_columns)]
+            begins = (min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset) for column in columns)
+            ends.append(max(begin + column.total_compressed_size for begin, column in zip(begins, columns, strict=True)))
+            rows.append(group.num_rows)
+        file.seek(0)
+        return list(of_bytes(file.read, [Block(n, end - start, "") for n, start, end in zip(rows, [0, *ends], ends, strict=False)]))
 
 
 def _said(error: BaseException) -> str:

@@ -70,7 +70,7 @@ class Screener:
         self.layout = layout_of(self.config)
 
     def screen(self, shard: Shard, notify: Notify = lambda tally, size: None) -> dict[str, Any]:
-        """Screen one shard and publish its outputs. The result is what its tally file holds.
+        """Screen one shard and publish its outputs. The result is what its tally file holds, and size and SHA-256 of that (`stored`).
 
         Raises ShardError where the shard cannot be read or the output cannot be written; then nothing is published on a disk,
         and no tally in an object store.
@@ -88,6 +88,7 @@ class Screener:
                     if self.folder is not None:
                         with self.folder.publishing(f"tallies/{shard.name}.json") as file:
                             file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+                        result["stored"] = {"sha256": file.sha256(), "size": file.size}
             if self.folder is not None:
                 parts.clear(self.folder, shard)
         except OSError as error:

@@ -10,10 +10,11 @@ from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from decontam.blocks import Block, Segments
 from decontam.evidence import finding_row
 from decontam.files import Digesting, open_bytes
 from decontam.folders import Folder
@@ -76,6 +77,15 @@ def changes_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([*dropped_schema(), ("record", pa.large_binary())])
+
+
+def leaves_schema() -> pa.Schema:
+    """A file of a run: what it is, of which shard, what it is called, its bytes and rows; `path` where it does not lie in OUT."""
+    import pyarrow as pa
+
+    texts = [(name, pa.string()) for name in ("kind", "shard", "name", "path", "sha256")]
+    blocks = pa.list_(pa.struct([("rows", pa.int64()), ("size", pa.int64()), ("digest", pa.string())]))
+    return pa.schema([*texts, ("size", pa.int64()), ("rows", pa.int64()), ("blocks", blocks)])
 
 
 def dropped_schema() -> pa.Schema:
@@ -153,12 +163,38 @@ def read(folder: Folder, name: str) -> Iterator[list[dict[str, Any]]]:
                 yield groups.read_row_group(number, use_threads=False).to_pylist()
 
 
+def read_columns(folder: Folder, name: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Some columns of the rows of a table; none where there is no such table."""
+    if folder.exists(name):
+        import pyarrow.parquet as pq
+
+        with open_bytes(folder.path(name)) as file:
+            groups = pq.ParquetFile(file)
+            for number in range(groups.num_row_groups):
+                yield from groups.read_row_group(number, columns=columns, use_threads=False).to_pylist()
+
+
+def rows_where(folder: Folder, name: str, column: str, value: Any) -> Iterator[dict[str, Any]]:
+    """The rows of a table whose column holds a value; only that column is read of the others."""
+    if folder.exists(name):
+        import pyarrow.compute as pc
+        import pyarrow.parquet as pq
+
+        with open_bytes(folder.path(name)) as file:
+            groups = pq.ParquetFile(file)
+            for number in range(groups.num_row_groups):
+                there = pc.equal(groups.read_row_group(number, columns=[column], use_threads=False)[column], value)
+                if pc.any(there).as_py():
+                    yield from groups.read_row_group(number, use_threads=False).filter(there).to_pylist()
+
+
 class Table:
     """Rows to one Parquet file of a folder, which is made by the first row."""
 
     def __init__(self, folder: Folder, name: str, schema: Callable[[], Any], private: bool = False) -> None:
         self.name = name
         self.rows = 0
+        self.blocks: list[Block] = []
         self.digest: Digesting | None = None
         self._folder, self._schema, self._private = folder, schema, private
         self._batch: list[dict[str, Any]] = []
@@ -181,9 +217,11 @@ class Table:
         if self._writer is None:
             self._file = self._folder.publishing(self.name, self._private)
             self.digest = self._file.__enter__()
-            sink: IO[bytes] = self.digest  # type: ignore[assignment]
-            self._writer = pq.ParquetWriter(sink, schema, compression="zstd")
+            self._sink = Segments(self.digest)
+            self.blocks = self._sink.blocks
+            self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd")
         self._writer.write_table(_table(self._batch, schema))
+        self._sink.cut(len(self._batch))
         self._batch, self._size = [], 0
 
     def __enter__(self) -> Table:

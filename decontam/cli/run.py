@@ -91,11 +91,12 @@ def _lines(log_format: str) -> Any:
 @click.option("--kept", type=click.Choice(["all", "changed", "none"]), help="What to write of the records that are kept.")
 @click.option("--zstd-level", type=click.IntRange(1, 19), help="For kept shards that end in .zst.")
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), help="A shard with a larger share of unreadable records fails.")
+@click.option("--sign-key", metavar="FILE", help="Sign the run digest with the Ed25519 key in this PEM file.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, files_from: str | None, config_name: str | None,
             workers: int | None, text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
             dry_run: bool, overwrite: bool, kept: str | None,
-            zstd_level: int | None, max_error_rate: float | None, log_format: str) -> None:  # fmt: skip
+            zstd_level: int | None, max_error_rate: float | None, sign_key: str | None, log_format: str) -> None:  # fmt: skip
     """Screen shards of JSON lines: files, folders, globs or URLs.
 
     DIR gets kept/, quarantine/, findings/ and errors/ with a file for each shard that has something to say, and
@@ -135,6 +136,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
         limit=limit,
         overwrite=overwrite,
         command=tuple(map(printable, sys.argv)),
+        sign_key=sign_key,
     )
     shows_bar = log_format == "text" and sys.stderr.isatty()
     watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in shards)) if shows_bar else _lines(log_format)
@@ -183,3 +185,5 @@ def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> 
         where = f"{job.out}/ (kept, {'' if elsewhere else 'quarantine, '}findings, report.json)"
         where += f", {elsewhere}/ (quarantine)" if elsewhere else ""
     click.echo(f"{summary} -> {where}")
+    if "proof" in report:
+        click.echo(f"run digest {report['proof']}; note it elsewhere, and ask decontam verify later")

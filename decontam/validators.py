@@ -214,7 +214,7 @@ def mailbox(value: str, _: str = "") -> bool:
     >>> mailbox("ana@posteo.de"), mailbox("ana@example.com"), mailbox("logo@2x.png"), mailbox("noreply@posteo.de")
     (True, False, False, False)
     """
-    local, _, domain = value.lower().rpartition("@")
+    local, _, domain = value.lower().replace("%40", "@").rpartition("@")
     fine = local and len(local) <= 64 and ":" not in value and "/" not in value and ".." not in value
     return bool(fine) and not local.endswith(".") and not _NO_MAILBOX.fullmatch(local) and not _NO_DOMAIN.fullmatch(domain)
 

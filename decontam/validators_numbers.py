@@ -149,3 +149,14 @@ def eg_national(value: str, _: str = "") -> bool:
     digits = digits_of(value)
     dated = len(digits) == 14 and digits[0] in "23" and _is_date(("19", "20")[digits[0] == "3"] + digits[1:7], "%Y%m%d")
     return dated and ("01" <= digits[7:9] <= "35" or digits[7:9] == "88")
+
+
+def br_pis(value: str, _: str = "") -> bool:
+    """Brazilian number of a worker (PIS, PASEP, NIS): ten digits with the weights 3 2 9 8 7 6 5 4 3 2, a check digit modulo 11.
+
+    >>> br_pis("120.56412.54-5"), br_pis("120.56412.54-6")
+    (True, False)
+    """
+    digits = digits_of(value)
+    check = 11 - _sum(digits[:10], (3, 2, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
+    return len(digits) == 11 and int(digits[10]) == (check if check < 10 else 0) and len(set(digits)) > 2

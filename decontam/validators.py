@@ -160,16 +160,23 @@ _DATES = re.compile(
 )
 
 
-def phone_like(value: str, _: str = "") -> bool:
-    """Seven to fifteen digits that are no date, decimal or range of years, and not one digit over and over.
+def _is_ip(value: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
 
-    >>> phone_like("8123 4567"), phone_like("1998-2004"), phone_like("12.03.2004"), phone_like("0000000")
-    (True, False, False, False)
+
+def phone_like(value: str, _: str = "") -> bool:
+    """Seven to fifteen digits that are no date, decimal, range of years or IP address, and not one digit over and over.
+
+    >>> phone_like("8123 4567"), phone_like("1998-2004"), phone_like("12.03.2004"), phone_like("0000000"), phone_like("172.22.149.145")
+    (True, False, False, False, False)
     """
     value = re.split("x|ext", value, maxsplit=1)[0].strip()
     digits = digits_of(value)
     fiction = digits[-7:-2] == "55501"  # kept free for films by the North American numbering plan
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not fiction and not _DATES.fullmatch(value)
+    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not fiction and not _DATES.fullmatch(value) and not _is_ip(value)
 
 
 def phone(value: str, regions: str = "") -> bool:

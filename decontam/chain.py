@@ -49,7 +49,7 @@ class Chain:
     def _found(self, record: Record, measures: list[tuple[str, Measure]] | None = None) -> list[Finding]:
         findings: list[Finding] = []
         for field in record.fields:
-            view = View(field)
+            view = View(field, record.meta.get("language"))
             for stage in self.stages:
                 findings.extend(stage.inspect(view))
                 if measures is not None and (measure := getattr(stage, "measure", None)) is not None:

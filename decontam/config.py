@@ -43,6 +43,10 @@ class Input:
     id_key: str
     screen: Literal["text", "all-strings"]
     provenance_keys: Words
+    lang_key: Words
+    url_key: Words
+    crawl_date_key: Words
+    page_date_key: Words
     max_record_bytes: Annotated[int, Ge(1)]
     max_error_rate: Annotated[float, Ge(0), Le(1)]
 

@@ -33,7 +33,8 @@ class Field(NamedTuple):
 class Record(NamedTuple):
     """What one line of a shard, one row of a table or one host document becomes.
 
-    `meta["source"]` names the shard that the record came from, where that is known.
+    `meta["source"]` names the shard that the record came from, where that is known; `language`, `url`, `crawled` and `dated`
+    are what the record says of itself under the keys that the config names.
     """
 
     id: str

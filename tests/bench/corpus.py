@@ -14,7 +14,7 @@ from pathlib import Path
 import orjson
 import zstandard
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = next((p / "shared" / "data" for p in Path(__file__).parents if (p / "shared" / "data").is_dir()), Path("shared/data"))
 _SUFFIXES = {".py", ".md", ".rst", ".txt", ".html", ".c", ".h", ".js", ".css", ".pyi", ".json", ".po", ".tcl"}
 _LONGEST = 20_000  # characters of one document; p99 of web text is about that
 _PROSE = 2 / 3

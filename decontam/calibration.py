@@ -53,17 +53,13 @@ class Threshold:
 
 @dataclass(frozen=True, config=_STRICT)
 class Band:
-    """What scores mean for texts of `tokens` or more (up to the next band): two thresholds, and a logit for probabilities.
-
-    Where registers are told apart, the band is for texts of `register` or more, up to the next one.
-    """
+    """What scores mean for texts of `tokens` or more (up to the next band): two thresholds, and a logit for probabilities."""
 
     tokens: Annotated[int, Ge(1)]
     strong: Threshold
     weak: Threshold
     slope: float = 1.0
     intercept: float = 0.0
-    register: float | None = None
 
     def probability(self, score: float) -> float:
         """The share of model-written texts among texts of that score, where half of all are model-written."""
@@ -72,18 +68,16 @@ class Band:
 
 @dataclass(frozen=True, config=_STRICT)
 class Language:
-    """Bands by register and length, ascending; `use` says what the evidence allows, `why` in a sentence."""
+    """Bands by length, ascending; `use` says what the evidence allows, `why` in a sentence."""
 
     use: Literal["quarantine", "tag"]
     why: str
     bands: tuple[Band, ...]
     passage: Band | None = None
 
-    def band(self, tokens: int, register: float) -> Band | None:
-        """The band of a text of so many tokens and that register; None where it is too short."""
-        below = [band.register for band in self.bands if band.register is not None and band.register <= register]
-        group = below[-1] if below else self.bands[0].register
-        return next((band for band in reversed(self.bands) if band.register == group and band.tokens <= tokens), None)
+    def band(self, tokens: int) -> Band | None:
+        """The band of a text of so many tokens; None where it is too short."""
+        return next((band for band in reversed(self.bands) if band.tokens <= tokens), None)
 
 
 Calibrated = Mapping[str, Language]
@@ -153,7 +147,7 @@ class Overrides:
         """The same bands with these thresholds."""
         return tuple(
             Band(band.tokens, band.strong if self.strong is None else _set(self.strong),
-                 band.weak if self.weak is None else _set(self.weak), band.slope, band.intercept, band.register)
+                 band.weak if self.weak is None else _set(self.weak), band.slope, band.intercept)
             for band in bands
         )  # fmt: skip
 

@@ -3,10 +3,7 @@
 A score is the sum of the weights of a text's distinct n-grams (one and two tokens, case kept) over a power of their number,
 and a bias. Weights are whole numbers, so a sum is the same with and without numba, in whatever order it is made.
 
-The register of a text, how much it tells or talks rather than explains, is the mean weight of its tokens in a table of its own. It does
-not say who wrote a text, but human texts of one register score unlike those of another, so thresholds go by it.
-
-A model is one file: a line that says so, the length of a JSON header and the header, then the weights of documents, passages and registers.
+A model is one file: a line that says so, the length of a JSON header and the header, then the weights of documents and of passages.
 The header names what the model was trained on and holds what was found out about it; see `decontam.calibration`.
 """
 
@@ -36,9 +33,6 @@ READING = 1
 BITS = 20
 """There are 2^BITS weights of n-grams."""
 
-REGISTER_BITS = 16
-"""The same for the weights of single tokens that make a register."""
-
 MOST = 1200
 """Tokens of prose whose n-grams make the score of a document."""
 
@@ -50,7 +44,6 @@ WINDOW = 250
 
 _PAIR = np.uint64(0x9FB21C651E98DF25)
 _SHIFT = np.uint64(64 - BITS)
-_REGISTER_SHIFT = np.uint64(64 - REGISTER_BITS)
 _ALIGNMENT = 64
 
 
@@ -97,15 +90,6 @@ def _running(keys, weights, totals):  # type: ignore[no-untyped-def]
         if at > 0:
             total += np.int64(weights[np.int64(mixed(keys[at - 1] * _PAIR + keys[at]) >> _SHIFT)])
         totals[at + 1] = total
-
-
-@kernel
-def _total(keys, weights):  # type: ignore[no-untyped-def]
-    """The sum of the weights of some tokens."""
-    total = np.int64(0)
-    for key in keys:
-        total += np.int64(weights[np.int64(mixed(key) >> _REGISTER_SHIFT)])
-    return total
 
 
 def ngrams(keys: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -156,12 +140,11 @@ class Weights:
 
 @dataclass(frozen=True)
 class Model:
-    """Weights of documents, of passages and of registers, and a `header` that says where they come from and what scores mean."""
+    """Weights of documents and of passages, and a `header` that says where they come from and what scores mean."""
 
     header: Mapping[str, Any]
     documents: Weights
     passages: Weights
-    registers: Weights
     digest: str
 
     @property
@@ -171,11 +154,6 @@ class Model:
     def score(self, read: Prose) -> float:
         """How much a text reads like a language model's, in logits of no calibrated base rate."""
         return self.documents.score(read.keys[:MOST])
-
-    def register(self, read: Prose) -> float:
-        """How much a text tells or talks rather than explains."""
-        keys = read.keys[:MOST]
-        return float(_total(keys, self.registers.table)) * self.registers.scale / max(1, len(keys)) + self.registers.bias
 
     def weighed(self, read: Prose, most: int) -> list[Weighed]:
         """The `most` n-grams that raise the score most, heaviest first."""
@@ -202,7 +180,7 @@ class Model:
 
 
 _MADE_FOR: dict[str, float] = {"tokens": tokens.READING, "reading": READING, "bits": BITS, "most": MOST, "length": LENGTH, "window": WINDOW}
-TABLES = ("documents", "passages", "registers")
+TABLES = ("documents", "passages")
 
 
 def written(header: Mapping[str, Any], tables: Mapping[str, Weights]) -> bytes:
@@ -234,12 +212,11 @@ def _opened(path: str) -> Model:
                 raise ArtefactError(f"{path}: made for {name} {header[name]}, this version reads {value}; train it again")
         start = len(data) + size
         start += -start % _ALIGNMENT
-        sizes = (1 << BITS, 1 << BITS, 1 << REGISTER_BITS)
-        mapped = np.asarray(np.memmap(path, np.dtype("<i2"), "r", start, (sum(sizes),)))
-        tables = np.split(mapped, np.cumsum(sizes)[:-1])
+        mapped = np.asarray(np.memmap(path, np.dtype("<i2"), "r", start, (len(TABLES) << BITS,)))
+        tables = mapped.reshape(len(TABLES), -1)
         worth = [header["weights"][name] for name in TABLES]
-        documents, passages, registers = (Weights(row, about["scale"], about["bias"]) for row, about in zip(tables, worth, strict=True))
-        return Model(header, documents, passages, registers, digest_of(path))
+        documents, passages = (Weights(row, about["scale"], about["bias"]) for row, about in zip(tables, worth, strict=True))
+        return Model(header, documents, passages, digest_of(path))
     except OSError as error:
         raise ArtefactError(f"{path}: {error.strerror}; name a model file or `builtin`") from None
     except (ValueError, KeyError, TypeError) as error:

@@ -30,7 +30,7 @@ class Reading(NamedTuple):
     why: str | None = None
 
 
-def reading(view: View, hint: str | None = None) -> Reading:
+def reading(view: View) -> Reading:
     """A text as scorers read it. `why` is one of short, code, table, list, markup."""
     if len(view.text) < least("en"):  # a token has a character at least
         return Reading(None, None, "und", "short")
@@ -42,7 +42,7 @@ def reading(view: View, hint: str | None = None) -> Reading:
         return Reading(found, read, "und", what)
     if len(read.keys) < least("en"):
         return Reading(found, read, "und", "short")
-    spoken, _ = language(view, hint)
+    spoken, _ = language(view, view.language)
     return Reading(found, read, spoken, "short" if len(read.keys) < least(spoken) else None)
 
 
@@ -88,10 +88,6 @@ class Scorer:
             return self.model.score(read)
         given = self.probability(view.text)
         return max(-12.0, min(12.0, math.log(max(given, 1e-9) / max(1 - given, 1e-9))))
-
-    def register(self, read: Prose) -> float:
-        """How much a text tells or talks rather than explains; 0 with a fastText model, which tells no registers apart."""
-        return 0.0 if self.model is None else self.model.register(read)
 
     def probability(self, text: str) -> float:
         """What a fastText model gives `label` for a text, 0 to 1. Raises ArtefactError where it has no such label."""

@@ -133,6 +133,9 @@ def _show(console: Any, record: Record, verdict: Verdict, rules: dict[str, Any])
         after = text[end : end + _CONTEXT].replace("\n", " ")
         found = text[start:end] if end - start <= 4 * _CONTEXT else f"{text[start : start + 2 * _CONTEXT]} ... {text[end - _CONTEXT : end]}"
         console.print(Text.assemble("    ", before, ("⟦" + found.replace("\n", " ") + "⟧", "bold red"), after))
+        if "weighed" in finding.detail:
+            heaviest = [f"⟦{' '.join(text[at:to].split())}⟧ {weight:+.3f}" for at, to, weight in finding.detail["weighed"]]
+            console.print(Text(f"    weighed most: {', '.join(heaviest)}"))
         if rule is not None:
             console.print(Text(f"    why: {rule.why}", "dim"))
             console.print(Text(f"    source: {rule.source}", "dim"))

@@ -134,7 +134,7 @@ class Synthetic:
         calibration = self.languages.get(read.language)
         if calibration is None:
             return _abstained("language unknown" if read.language == "und" else "language not calibrated")
-        band = calibration.band(len(read.prose.keys), self.scorer.register(read.prose))
+        band = calibration.band(len(read.prose.keys))
         return _abstained("short") if band is None else self._weighed(view, read, read.tokens, read.prose, calibration, band)
 
     def _weighed(self, view: View, read: Reading, found: Tokens, words: Prose, calibration: Language, band: Band) -> _Judged:

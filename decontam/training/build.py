@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from decontam.calibration import plain
 from decontam.model import written
 from decontam.training.corpus import Array, Corpus
-from decontam.training.fit import Recipe, fit, fit_register, fit_windows
+from decontam.training.fit import Recipe, fit, fit_windows
 from decontam.training.loso import Said, left_out, means, table, trainable
 from decontam.training.thresholds import Scored, calibrations, held
 
@@ -31,7 +31,6 @@ def build(corpus: Corpus, licences: str, recipe: Recipe, say: Said = _QUIET) -> 
     weights = {
         "documents": fit(corpus, may, recipe),
         "passages": fit_windows(corpus, may, recipe),
-        "registers": fit_register(corpus, may, recipe),
     }
     languages, abstains = calibrations(corpus, scored)
     header = {
@@ -61,7 +60,7 @@ def evidence(corpus: Corpus, scored: Scored, may: Array, languages: list[str]) -
 
 def _shown(corpus: Corpus, scored: Scored, language: str) -> dict[str, Any]:
     folds = table(corpus, scored, language)
-    usable = (corpus.column("language") == language) & corpus.long
+    usable = (corpus.languages == language) & corpus.long
     return {
         "folds": [_rounded(group) for group in [*folds, *([means(folds)] if folds else [])]],
         "sources": [_rounded(group) for group in table(corpus, scored, language, by="source")],

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -50,7 +50,6 @@ class Source:
     drop: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     human_as_written: bool = False
     doubtful: bool = False
-    narrative: bool | tuple[str, ...] = False
     use: Literal["all", "none"] = "all"
 
 
@@ -86,7 +85,6 @@ class Row(NamedTuple):
     language: str
     open: bool
     attack: str
-    narrative: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,26 +96,43 @@ class Corpus:
     offsets: Array
     table: Sources
 
-    @property
+    @cached_property
     def lengths(self) -> Array:
         """Tokens of prose that are read, MOST at most."""
         lengths: Array = np.diff(self.offsets)
         return lengths
 
-    def where(self, holds: Callable[[Row], bool]) -> Array:
-        """A mask of the texts for which something holds."""
-        return np.fromiter((holds(row) for row in self.rows), bool, len(self.rows))
+    @cached_property
+    def sources(self) -> Array:
+        """The source of each text."""
+        return np.array([row.source for row in self.rows])
 
-    def column(self, name: str) -> Array:
-        """One field of all rows."""
-        return np.array([getattr(row, name) for row in self.rows])
+    @cached_property
+    def languages(self) -> Array:
+        """The language of each text."""
+        return np.array([row.language for row in self.rows])
 
-    @property
+    @cached_property
+    def human(self) -> Array:
+        """A mask of the texts that humans wrote."""
+        return np.fromiter((row.human for row in self.rows), bool, len(self.rows))
+
+    @cached_property
+    def open(self) -> Array:
+        """A mask of the texts whose licence lets anybody use them."""
+        return np.fromiter((row.open for row in self.rows), bool, len(self.rows))
+
+    @cached_property
+    def sure(self) -> Array:
+        """A mask of the texts whose label is not in doubt."""
+        return np.fromiter((not self.table.sources[row.source].doubtful for row in self.rows), bool, len(self.rows))
+
+    @cached_property
     def folds(self) -> Array:
         """The fold of each text."""
         return np.array([self.table.sources[row.source].fold for row in self.rows])
 
-    @property
+    @cached_property
     def long(self) -> Array:
         """A mask of the texts that are long enough in their language to be judged."""
         return self.lengths >= np.array([least(row.language) for row in self.rows])
@@ -181,9 +196,8 @@ def labelled(paths: Iterable[Path], table: Sources, name_of: Callable[[Path], st
                 continue
             domain = str(row.get("domain") or "")
             is_open = source.licence == "open" and (source.open_domains is None or domain in source.open_domains)
-            tells = source.narrative if isinstance(source.narrative, bool) else domain in source.narrative
             attack = str(row.get("attack") or "none")
-            rows.append(Row(name, human, str(row.get("generator") or ""), domain, spoken, is_open, attack, tells))
+            rows.append(Row(name, human, str(row.get("generator") or ""), domain, spoken, is_open, attack))
             parts.append(keys)
     offsets = np.zeros(len(parts) + 1, np.int64)
     np.cumsum([len(part) for part in parts], out=offsets[1:])

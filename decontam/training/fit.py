@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from decontam.kernels import kernel
-from decontam.model import _PAIR, _REGISTER_SHIFT, _SHIFT, BITS, LENGTH, MOST, REGISTER_BITS, WINDOW, Weights, _ngrams, _total
+from decontam.model import _PAIR, _SHIFT, BITS, LENGTH, MOST, WINDOW, Weights, _ngrams
 from decontam.tokens import mixed
 from decontam.training.corpus import Array, Corpus
 
 _LARGEST = 32000  # of the whole numbers that weights become
-_TELLING = 100  # tokens of prose below which a text shows no register
 
 
 @dataclass(frozen=True)
@@ -62,18 +61,7 @@ def _all_windows(keys, starts, size, found):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _all_tokens(keys, offsets, rows, most, found):  # type: ignore[no-untyped-def]
-    """All tokens of texts, as indices of weights of registers."""
-    total = 0
-    for at in range(len(rows)):
-        start = offsets[rows[at]]
-        for place in range(start, min(offsets[rows[at] + 1], start + most)):
-            found[total] = np.int64(mixed(keys[place]) >> _REGISTER_SHIFT)
-            total += 1
-
-
-@kernel
-def _descend(found, offsets, labels, worth, orders, rate, l2, power, weights, steps):  # type: ignore[no-untyped-def]
+def _descend(found, offsets, labels, worth, orders, rate, l2, weights, steps):  # type: ignore[no-untyped-def]
     """AdaGrad over the texts in the order of each epoch. Gives the bias."""
     bias = 0.0
     bias_steps = 1e-6
@@ -85,7 +73,7 @@ def _descend(found, offsets, labels, worth, orders, rate, l2, power, weights, st
             total = 0.0
             for at in range(start, end):
                 total += weights[found[at]]
-            share = 1.0 / float(end - start) ** power
+            share = 1.0 / float(end - start) ** LENGTH
             error = (1.0 / (1.0 + np.exp(-(total * share + bias))) - labels[row]) * worth[row]
             pull = l2 * worth[row] * share
             push = error * share
@@ -140,25 +128,7 @@ def _fitted(found: Array, offsets: Array, corpus: Corpus, rows: Array, recipe: R
     weights, steps = np.zeros(1 << BITS), np.full(1 << BITS, 1e-6)
     labels = np.array([0.0 if corpus.rows[row].human else 1.0 for row in rows])
     orders = _orders(len(rows), recipe)
-    bias = _descend(found, offsets, labels, _worth(corpus, rows), orders, recipe.rate, recipe.l2, LENGTH, weights, steps)
-    return quantised(weights, bias)
-
-
-def fit_register(corpus: Corpus, mask: Array, recipe: Recipe) -> Weights:
-    """Weights for registers, from the texts in `mask`: those of sources that tell or talk, against those that explain."""
-    rows = chosen(corpus, mask & (corpus.lengths >= _TELLING), recipe.cap // 3)
-    lengths = np.minimum(corpus.lengths[rows], MOST)
-    found, offsets = np.empty(int(lengths.sum()), np.int32), np.concatenate([[0], np.cumsum(lengths)])
-    _all_tokens(corpus.keys, corpus.offsets, rows, MOST, found)
-    tells = np.array([corpus.rows[row].narrative for row in rows])
-    human = np.array([corpus.rows[row].human for row in rows])
-    worth = np.ones(len(rows))
-    for group in (tells & human, tells & ~human, ~tells & human, ~tells & ~human):
-        if group.any():
-            worth[group] *= len(rows) / 4 / group.sum()
-    weights, steps = np.zeros(1 << REGISTER_BITS), np.full(1 << REGISTER_BITS, 1e-6)
-    orders = _orders(len(rows), recipe)[:2]
-    bias = _descend(found, offsets, tells.astype(float), worth, orders, recipe.rate, recipe.l2, 1.0, weights, steps)
+    bias = _descend(found, offsets, labels, _worth(corpus, rows), orders, recipe.rate, recipe.l2, weights, steps)
     return quantised(weights, bias)
 
 
@@ -205,21 +175,6 @@ def scores(corpus: Corpus, rows: Array, weights: Weights) -> Array:
     sums, counts = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     _score_all(corpus.keys, corpus.offsets, rows, MOST, weights.table, sums, counts)
     made: Array = sums * weights.scale / np.maximum(1, counts) ** LENGTH + weights.bias
-    return made
-
-
-@kernel
-def _total_all(keys, offsets, rows, most, table, sums):  # type: ignore[no-untyped-def]
-    for at in range(len(rows)):
-        start = offsets[rows[at]]
-        sums[at] = _total(keys[start : min(offsets[rows[at] + 1], start + most)], table)
-
-
-def registers(corpus: Corpus, rows: Array, weights: Weights) -> Array:
-    """The registers of some texts, as `Model.register` makes them."""
-    sums = np.zeros(len(rows), np.int64)
-    _total_all(corpus.keys, corpus.offsets, rows, MOST, weights.table, sums)
-    made: Array = sums * weights.scale / np.maximum(1, np.minimum(corpus.lengths[rows], MOST)) + weights.bias
     return made
 
 

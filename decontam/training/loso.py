@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from decontam.training.corpus import Array, Corpus
-from decontam.training.fit import Recipe, fit, fit_register, fit_windows, registers, scores, window_scores
+from decontam.training.fit import Recipe, fit, fit_windows, scores, window_scores
 from decontam.training.thresholds import FEWEST, STRONG, WEAK, Scored, bands_of, quantile, thresholds_of
 
 Said = Callable[[str], None]
@@ -17,13 +17,13 @@ _FEWEST_MODELS = 20  # texts of models below which a group shows nothing
 
 def trainable(corpus: Corpus, licences: str) -> Array:
     """A mask of the texts that a model may be trained on: `open`, or `all`."""
-    return corpus.where(lambda row: licences == "all" or row.open)
+    return np.ones(len(corpus.rows), bool) if licences == "all" else corpus.open
 
 
 def left_out(corpus: Corpus, licences: str, recipe: Recipe, say: Said = lambda text: None) -> Scored:
     """All texts, each scored by models that have not seen its fold; windows only of those that are long enough to be judged."""
     size = len(corpus.rows)
-    scored = Scored(np.full(size, np.nan), np.full(size, -np.inf), np.full(size, np.nan))
+    scored = Scored(np.full(size, np.nan), np.full(size, -np.inf))
     folds, may, long = corpus.folds, trainable(corpus, licences), corpus.long
     for fold in corpus.table.folds:
         inside = folds == fold
@@ -31,7 +31,6 @@ def left_out(corpus: Corpus, licences: str, recipe: Recipe, say: Said = lambda t
             continue
         seen, rows, judged = may & ~inside, np.flatnonzero(inside), np.flatnonzero(inside & long)
         scored.documents[rows] = scores(corpus, rows, fit(corpus, seen, recipe))
-        scored.registers[rows] = registers(corpus, rows, fit_register(corpus, seen, recipe))
         scored.windows[judged] = window_scores(corpus, judged, fit_windows(corpus, seen, recipe))
         say(f"left out {fold}: {len(rows):,} texts scored")
     return scored
@@ -66,10 +65,10 @@ class Group(NamedTuple):
 def table(corpus: Corpus, scored: Scored, language: str, by: str = "fold") -> list[Group]:
     """Each fold (or source) of a language with human and model-written long texts, at thresholds that its fold had no part in."""
     made = scored.documents
-    usable = (corpus.column("language") == language) & corpus.long & np.isfinite(made)
-    human = corpus.where(lambda row: row.human)
-    sure = corpus.where(lambda row: not corpus.table.sources[row.source].doubtful)
-    folds, names = corpus.folds, corpus.column("source")
+    usable = (corpus.languages == language) & corpus.long & np.isfinite(made)
+    human = corpus.human
+    sure = corpus.sure
+    folds, names = corpus.folds, corpus.sources
     found = []
     for fold in corpus.table.folds:
         inside = usable & (folds == fold)
@@ -82,7 +81,7 @@ def table(corpus: Corpus, scored: Scored, language: str, by: str = "fold") -> li
             models = made[here]
             if len(models) < _FEWEST_MODELS:
                 continue
-            strong, weak = thresholds_of(bands, corpus.lengths[here], scored.registers[here])
+            strong, weak = thresholds_of(bands, corpus.lengths[here])
             own = [float((models >= quantile(humans, rate)).mean()) for rate in (WEAK, STRONG)]
             shipped = [float((models >= at).mean()) for at in (weak, strong)]
             found.append(Group(name, len(humans), len(models), auroc(humans, models), *own, *shipped))

@@ -113,9 +113,8 @@ def probability(humans: Sequence[Human], models: Iterable[Array]) -> tuple[float
 def humans_of(corpus: Corpus, scores: Array, mask: Array) -> list[Human]:
     """Human texts in `mask` by source, and by domain where a domain has enough of them; sources with few texts are left out."""
     groups: dict[tuple[str, str], list[int]] = {}
-    for at in np.flatnonzero(mask & np.isfinite(scores)).tolist():
-        if corpus.rows[at].human and not corpus.table.sources[corpus.rows[at].source].doubtful:
-            groups.setdefault((corpus.rows[at].source, corpus.rows[at].domain), []).append(at)
+    for at in np.flatnonzero(mask & corpus.human & corpus.sure & np.isfinite(scores)).tolist():
+        groups.setdefault((corpus.rows[at].source, corpus.rows[at].domain), []).append(at)
     merged: dict[tuple[str, str], list[int]] = {}
     several = {source for source, _ in groups if sum(len(texts) >= FEWEST for (name, _), texts in groups.items() if name == source) > 1}
     for (source, domain), texts in groups.items():
@@ -132,22 +131,19 @@ def humans_of(corpus: Corpus, scores: Array, mask: Array) -> list[Human]:
 
 def _models_of(corpus: Corpus, scores: Array, mask: Array) -> list[Array]:
     groups: dict[str, list[int]] = {}
-    for at in np.flatnonzero(mask & np.isfinite(scores)).tolist():
-        if not corpus.rows[at].human:
-            groups.setdefault(corpus.rows[at].source, []).append(at)
+    for at in np.flatnonzero(mask & ~corpus.human & np.isfinite(scores)).tolist():
+        groups.setdefault(corpus.rows[at].source, []).append(at)
     return [scores[texts] for _, texts in sorted(groups.items()) if len(texts) >= _TAIL]
 
 
 class Scored(NamedTuple):
-    """What models that had not seen the fold of a text made of it: its score, that of its highest window, its register."""
+    """What models that had not seen the fold of a text made of it: its score, and that of its highest window."""
 
     documents: Array
     windows: Array
-    registers: Array
 
 
-def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int, register: float | None = None,
-            rates: tuple[float, float] = (STRONG, WEAK)) -> Band | None:  # fmt: skip
+def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int, rates: tuple[float, float] = (STRONG, WEAK)) -> Band | None:
     """The band of the texts in `mask`, which begins at so many tokens; None where too few sources have enough human ones."""
     humans = humans_of(corpus, scores, mask)
     if len(humans) < _SOURCES:
@@ -157,7 +153,7 @@ def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int, register: f
     strong = threshold(humans, rates[0], spread=False)
     if strong.at < weak.at:  # sources so unlike each other that their spread asks for more than the worst of them
         strong = replace(weak, nominal=rates[0])
-    return Band(tokens, strong, weak, slope, intercept, register)
+    return Band(tokens, strong, weak, slope, intercept)
 
 
 def edges(language: str) -> list[int]:
@@ -165,46 +161,26 @@ def edges(language: str) -> list[int]:
     return [least(language), *(edge for edge in BANDS if edge > least(language))]
 
 
-def cuts(corpus: Corpus, registers: Array, mask: Array) -> list[float]:
-    """The quartiles of the registers of human texts, where each source counts the same."""
-    humans = humans_of(corpus, registers, mask)
-    values = np.concatenate([human.scores for human in humans])
-    worth = np.concatenate([np.full(len(human.scores), 1 / len(human.scores)) for human in humans])
-    order = np.argsort(values, kind="stable")
-    shares = np.cumsum(worth[order]) / worth.sum()
-    return [round(float(values[order][np.searchsorted(shares, share)]), 4) for share in (0.25, 0.5, 0.75)]
-
-
 def bands_of(corpus: Corpus, scored: Scored, mask: Array, language: str) -> tuple[Band, ...]:
-    """Bands by length, and by register where there are independent sources enough; one that too few sources fill takes a wider one."""
+    """Bands by length; where too few sources have enough texts of a length, that of all lengths."""
     everything = band_of(corpus, scored.documents, mask, least(language))
     if everything is None:
         return ()
-    ranges: list[tuple[float | None, Array, Band]] = [(None, mask, everything)]
-    if len({human.source.partition("/")[0] for human in humans_of(corpus, scored.documents, mask) if human.independent}) >= INDEPENDENT:
-        ranges = []
-        lows = [-np.inf, *cuts(corpus, scored.registers, mask)]
-        for low, high in zip(lows, [*lows[1:], np.inf], strict=True):
-            inside = mask & (scored.registers >= low) & (scored.registers < high)
-            named = round(float(scored.registers[inside].min()), 4) if low == -np.inf else low
-            ranges.append((named, inside, band_of(corpus, scored.documents, inside, least(language)) or everything))
     found = []
     lengths = edges(language)
-    for register, inside, wider in ranges:
-        for low, high in zip(lengths, [*lengths[1:], 1 << 30], strict=True):
-            here = inside & (corpus.lengths >= low) & (corpus.lengths < high)
-            band = band_of(corpus, scored.documents, here, low, register)
-            narrow = band is not None and band.strong.sources >= INDEPENDENT
-            found.append(band if narrow and band is not None else replace(wider, tokens=low, register=register))
+    for low, high in zip(lengths, [*lengths[1:], 1 << 30], strict=True):
+        band = band_of(corpus, scored.documents, mask & (corpus.lengths >= low) & (corpus.lengths < high), low)
+        narrow = band is not None and band.strong.sources >= INDEPENDENT
+        found.append(band if narrow and band is not None else replace(everything, tokens=low))
     return tuple(found)
 
 
-def thresholds_of(bands: Sequence[Band], lengths: Array, registers: Array) -> tuple[Array, Array]:
-    """The strong and the weak threshold of each of some texts, by their tokens and registers."""
-    language = Language("tag", "", tuple(bands))
-    chosen = [language.band(int(length), float(register)) for length, register in zip(lengths, registers, strict=True)]
-    strong = np.array([np.inf if band is None else band.strong.at for band in chosen])
-    return strong, np.array([np.inf if band is None else band.weak.at for band in chosen])
+def thresholds_of(bands: Sequence[Band], lengths: Array) -> tuple[Array, Array]:
+    """The strong and the weak threshold of texts of so many tokens."""
+    strong, weak = np.full(len(lengths), np.inf), np.full(len(lengths), np.inf)
+    for band in bands:
+        strong[lengths >= band.tokens], weak[lengths >= band.tokens] = band.strong.at, band.weak.at
+    return strong, weak
 
 
 class Held(NamedTuple):
@@ -219,15 +195,15 @@ class Held(NamedTuple):
 
 def held(corpus: Corpus, scored: Scored, mask: Array, language: str) -> list[Held]:
     """Each human source of a language against the thresholds that the other folds set; large sources first."""
-    human = mask & corpus.where(lambda row: row.human)
-    folds, names = corpus.folds, corpus.column("source")
+    human = mask & corpus.human
+    folds, names = corpus.folds, corpus.sources
     found: list[Held] = []
     for fold in corpus.table.folds:
         inside = human & (folds == fold)
         bands = bands_of(corpus, scored, mask & (folds != fold), language) if inside.any() else ()
         if not bands:
             continue
-        strong, weak = thresholds_of(bands, corpus.lengths[inside], scored.registers[inside])
+        strong, weak = thresholds_of(bands, corpus.lengths[inside])
         scores = scored.documents[inside]
         for name in sorted(set(names[inside].tolist())):
             own = names[inside] == name
@@ -247,7 +223,7 @@ def _broken(found: Sequence[Held], rate: float) -> list[str]:
 
 def calibrate(corpus: Corpus, scored: Scored, language: str) -> Language | str:
     """What the evidence allows for a language: its calibration, or why there is none."""
-    everything = (corpus.column("language") == language) & (corpus.lengths >= least(language))
+    everything = (corpus.languages == language) & (corpus.lengths >= least(language))
     humans = humans_of(corpus, scored.documents, everything)
     independent = {human.source.partition("/")[0] for human in humans if human.independent}
     sources = {human.source.partition("/")[0] for human in humans}

@@ -7,7 +7,7 @@ the text: a place of the text is looked at for so many references at most, a see
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -109,8 +109,8 @@ def _agree(keys, at, tags, base, place, salt):  # type: ignore[no-untyped-def]
 
 @kernel
 def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, found):  # type: ignore[no-untyped-def]
-    """Compare units from here on in one direction, and note for those that agree with which. `found`: what they are worth, and the last places on
-    either side that do."""
+    """Compare units from here on in one direction, and note for those that agree with which. `found`: what they are worth, and
+    the last places on either side that do."""
     length = len(keys)
     total = 0
     last_at, last_place = at - step, place - step

@@ -63,19 +63,24 @@ def _of_path(path: str, layout: Layout, as_text: bool, most: int) -> Iterator[tu
 @click.command("scan")
 @click.argument("path", default="-")
 @click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
+@click.option("--index", "indexes", multiple=True, metavar="FILE", help="Look for the texts of this index, too; repeatable.")
+@click.option("--key-env", metavar="NAME", help="The environment variable that holds the key of indexes.")
+@click.option("--key-file", metavar="FILE", help="The file that holds it.")
 @click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
 @click.option("--text", "as_text", is_flag=True, help="Take the input as one text, whatever its name or content.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON line for each record, in input order.")
 @click.option("--all", "show_all", is_flag=True, help="Show records without findings too.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if any record would not be kept as it is.")
-def command(path: str, config_name: str | None, text_key: tuple[str, ...], id_key: str | None, as_text: bool, as_json: bool,
-            show_all: bool, exit_code: bool) -> None:  # fmt: skip
+def command(path: str, config_name: str | None, indexes: tuple[str, ...], key_env: str | None, key_file: str | None,
+            text_key: tuple[str, ...], id_key: str | None, as_text: bool,
+            as_json: bool, show_all: bool, exit_code: bool) -> None:  # fmt: skip
     """Explain what would be found in PATH (a text, a shard, a folder of shards; - is stdin), without writing anything."""
-    from decontam.config import chain_of, load_config, rules_of
+    from decontam.config import chain_of, load_config, rules_of, with_indexes
 
     keys = {"text_key": list(text_key) or None, "id_key": id_key}
     config = load_config(config_name, {"input": {key: value for key, value in keys.items() if value is not None}})
+    config = with_indexes(config, indexes, key_env, key_file)
     layout = layout_of(config)
     chain = chain_of(config)
     most = config.input.max_record_bytes

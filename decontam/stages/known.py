@@ -117,7 +117,7 @@ class Known:
     keyed = True
 
     @classmethod
-    def load(cls, options: Mapping[str, Any], scanner: Scanner, key: Key | None = None) -> Known | None:
+    def load(cls, options: Mapping[str, Any], scanner: Scanner | None, key: Key | None = None) -> Known | None:
         """The stage, its indexes open; None where it has none. Raises ConfigError, ArtefactError."""
         given = _checked(options)
         if not given.indexes:
@@ -201,7 +201,8 @@ class Known:
         of_known, of_text = min(1.0, told.worth / int(given["worth"])), min(1.0, told.worth / max(1, worth))
         detail: dict[str, Any] = {
             "id": known.id, "source": known.source, "start": known.start, "end": known.end, "part": known.part,
-            "of_known": round(of_known, 4), "of_text": round(of_text, 4), "words": told.worth // 8, "rare_words": round(told.words), "shingles": told.shingles, "evidence": round(told.evidence, 2),
+            "of_known": round(of_known, 4), "of_text": round(of_text, 4), "words": told.worth // 8, "rare_words": round(told.words),
+            "shingles": told.shingles, "evidence": round(told.evidence, 2),
         }  # fmt: skip
         detail |= {name: value for name, value in (("model", known.model), ("time", known.time)) if value is not None}
         if known.copies > 1:

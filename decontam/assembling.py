@@ -19,7 +19,7 @@ import numpy as np
 import orjson
 
 from decontam.errors import InputError
-from decontam.indexes import ALIGNED, HEAD, KEPT, MAGIC, ROW, VERSION
+from decontam.indexes import ALIGNED, HEAD, KEPT, MAGIC, ROW, VERSION, raw
 from decontam.kernels import kernel
 from decontam.known import bloom_block, bloom_mask
 from decontam.shingles import Array, normaliser
@@ -181,7 +181,7 @@ class _Writer:
         self._file.write(b"\0" * (-self._file.tell() % ALIGNED))
         begin, digest = self._file.tell(), hashlib.sha256()
         for part in parts:
-            data = memoryview(np.ascontiguousarray(part).view(np.uint8)).cast("B") if len(part) else b""
+            data = raw(np.ascontiguousarray(part))
             digest.update(data)
             self._file.write(data)
         self.sections[name] = {"offset": begin, "size": self._file.tell() - begin, "sha256": digest.hexdigest()}

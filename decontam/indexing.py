@@ -86,7 +86,7 @@ def _whole(data: bytes) -> tuple[Tokens, Units]:
         read = tokenised(b"")
         return read, units(read)
     keys, weights = (np.concatenate(column) for column in zip(*(given[:2] for _, given in pieces), strict=True))
-    return Tokens(*columns, len(data)), Units(keys, weights, np.concatenate(places))
+    return Tokens._make((*columns, len(data))), Units(keys, weights, np.concatenate(places))
 
 
 class _Files:
@@ -105,7 +105,7 @@ class _Files:
 
     def mapped(self, name: str) -> Array:
         self._open[name].close()
-        dtype = np.dtype(DTYPES[name])
+        dtype: Any = DTYPES[name]
         return np.memmap(self._folder / name, dtype, "r") if self.size[name] else np.empty(0, dtype)
 
 

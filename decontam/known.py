@@ -269,7 +269,7 @@ def matches(given: Units, prints: tuple[Array, Array], index: Index, mix: Mix) -
         given.keys, given.weights, worth, starts, texts, seeds[:count], seed_places[:count],
         *index.columns, index["tags"], mix.numbers[4], out, evidence,
     )  # fmt: skip
-    return [Match(*row, told) for row, told in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
+    return [Match._make((*row, told)) for row, told in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
 
 
 def worth_of(weights: Array) -> Array:

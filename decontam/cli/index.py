@@ -80,7 +80,7 @@ def _files(sources: tuple[str, ...], out: str | None) -> list[str]:
     return [path for path in dict.fromkeys(found) if out is None or Path(path).absolute() != Path(out).absolute()]
 
 
-def _reading(include: str, formats: tuple[str, ...], fields: tuple[str, ...], id_field: str | None, as_text: str | None) -> Any:
+def _reading(include: Any, formats: tuple[str, ...], fields: tuple[str, ...], id_field: str | None, as_text: Any) -> Any:
     """Options for `decontam.logs`."""
     from decontam import logs
     from decontam.logs.fields import Shape, Wanted
@@ -88,6 +88,7 @@ def _reading(include: str, formats: tuple[str, ...], fields: tuple[str, ...], id
     parts = ("question", "answer", "choices", "passage", "prompt", "response", "text")
     wanted = []
     for field in fields:
+        part: Any
         part, separator, path = field.partition("=")
         if not separator:
             part, path = "text", field

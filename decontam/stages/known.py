@@ -176,7 +176,7 @@ class Known:
             strength = self._strength(told)
             if strength is not None:
                 weighed.append((-told.worth, -told.evidence, row, told, strength))
-        claims, findings = _Claims(), []
+        claims, findings = _Claims(), list[Finding]()
         for _, _, row, told, strength in sorted(weighed, key=lambda each: each[:3]):
             mine = [each for each in by_row[row] if claims.share(each.start, each.end) < _EXPLAINED]
             if not mine:

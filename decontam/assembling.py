@@ -27,6 +27,7 @@ from decontam.tokens import READING
 
 _BITS = 16  # of the Bloom filter for each fingerprint
 _BLOCK = 1 << 16  # rows at a time
+_LEAST_MEMORY = 1 << 16
 ENTRY = 18
 """Bytes of a place while it is sorted."""
 
@@ -320,7 +321,7 @@ def _write_places(work: Work, writer: _Writer, maps: Sequence[Array]) -> dict[st
     """Merge the runs, one range of fingerprints after the other."""
     entries = sum(len(run.hashes) for run in work.runs)
     against = sum(len(hashes) for hashes, _ in work.background)
-    ranges = max(1, -(-max(entries, against) * ENTRY * 4 // work.memory))
+    ranges = max(1, -(-max(entries, against) * ENTRY * 4 // max(work.memory, _LEAST_MEMORY)))
     edges = [(number << 64) // ranges for number in range(1, ranges)]
 
     def cut(hashes: Array) -> list[int]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from decontam.injection import variants
+from decontam.injection import passages, variants
 from decontam.types import Reference, Span, Strength
 from decontam.view import View
 
@@ -65,42 +64,16 @@ def drawn(items: Iterable[T], count: int, seed: int) -> list[T]:
     return chosen
 
 
-def passage_of(text: str, words: int, draw: random.Random) -> str | None:
-    """A passage of so many words in a row, two characters of a script without spaces being one; None where the text is shorter.
-
-    >>> [passage_of(text, 3, random.Random(0)) for text in ("one two three", "一二三四五六", "one two")]
-    ['one two three', '一二三四五六', None]
-    """
-    from decontam.shingles import PER_WORD, units
-    from decontam.tokens import tokenised
-    from decontam.view import character_offsets, encode
-
-    data = encode(text)
-    read = tokenised(data)
-    given = units(read)
-    halves = [2 if weight == PER_WORD else 1 for weight in given.weights.tolist()]
-    total = 0
-    ends = [total := total + half for half in halves]
-    if total < 2 * words:
-        return None
-    last_start = bisect_left(ends, total - 2 * words + 1)
-    start = draw.randrange(last_start + 1) if last_start < len(ends) else 0
-    before = ends[start] - halves[start]
-    end = min(bisect_left(ends, before + 2 * words), len(ends) - 1)
-    first, last = int(read.starts[given.places[start]]), int(read.ends[given.places[end]])
-    at = character_offsets(data, (first, last))
-    return text[at[first] : at[last]]
-
-
 def planted(references: Sequence[Reference], texts: Sequence[str], lengths: Sequence[int], count: int, seed: int) -> Iterator[Planted]:
     """For each length, `count` passages (fewer where references are too short) in every change, each in the middle of a text."""
     draw = random.Random(seed)
     for words in lengths:
         made = 0
         for reference in references:
-            passage = passage_of(reference.text, words, draw)
-            if passage is None:
+            whole = list(passages(reference.text, words))
+            if not whole:
                 continue
+            passage = draw.choice(whole)
             host = draw.choice(texts)[:_HOST] if texts else ""
             middle = _border(host)
             for change, changed in [("verbatim, alone", passage), *variants(passage, seed + made)]:

@@ -27,7 +27,9 @@ from decontam.tokens import tokenised
 from decontam.types import Action, Finding, Reference, Strength
 from decontam.view import View
 
-VOCABULARY = [a + b + c for a in ("ba", "ko", "lu", "ne", "ri", "so") for b in ("ma", "ti", "du", "ge") for c in ("n", "r", "s", "lle", "x")]
+VOCABULARY = [
+    a + b + c for a in ("ba", "ko", "lu", "ne", "ri", "so") for b in ("ma", "ti", "du", "ge") for c in ("n", "r", "s", "lle", "x")
+]
 CHARACTERS = [chr(code) for code in range(0x4E00, 0x4E00 + 900)]
 THRESHOLDS = load_config().stages["known"].options["thresholds"]
 PLAIN = mix_of(None)
@@ -230,7 +232,9 @@ def test_what_is_not_known_is_not_found(stage: Known) -> None:
 def test_what_the_background_has_too_does_not_count(tmp_path: Path) -> None:
     common, own = words(40, 60), words(41, 60)
     logs = {"a": references("a", [f"{common} {own}"])}
-    made = Known.load({"indexes": [built(tmp_path / "x.idx", logs, background=[common, f"and {common}"]).path], "thresholds": THRESHOLDS}, None)
+    made = Known.load(
+        {"indexes": [built(tmp_path / "x.idx", logs, background=[common, f"and {common}"]).path], "thresholds": THRESHOLDS}, None
+    )
     assert made is not None
 
     assert [] == made.inspect(View.of(common))
@@ -273,7 +277,7 @@ def test_the_order_of_sources_does_not_change_an_index(tmp_path: Path, index: In
 def test_runs_on_the_disk_make_the_same_index_as_memory(tmp_path: Path, index: Index) -> None:
     many = {name: LOGS["a.jsonl"] + references(name, [words(seed, 300) for seed in range(60, 80)]) for name in ("a", "b")}
 
-    assert built(tmp_path / "1.idx", many).digest == built(tmp_path / "2.idx", many, memory=1).digest
+    assert built(tmp_path / "1.idx", many).digest == built(tmp_path / "2.idx", many, memory=1 << 16).digest
 
 
 def test_merging_is_building_at_once(tmp_path: Path, index: Index) -> None:
@@ -447,7 +451,9 @@ def test_wrong_options_are_named(options: dict[str, object], said: str) -> None:
 def test_group_by_group_places_are_kept_as_plain_python_would(rows: list[int], seed: int) -> None:
     draw = random.Random(seed)
     entries = sorted((draw.randrange(4), row << 16 | draw.randrange(9), 0) for row in rows)
-    hashes, places, hidden = (np.array(column, kind) for column, kind in zip(zip(*entries, strict=True), (np.uint64, np.uint64, np.uint16), strict=True))
+    hashes, places, hidden = (
+        np.array(column, kind) for column, kind in zip(zip(*entries, strict=True), (np.uint64, np.uint64, np.uint16), strict=True)
+    )
     out = [np.empty(len(entries), np.uint64) for _ in range(3)]
     nothing = np.empty(0, np.uint64)
     count, distinct, _ = assembling._grouped(hashes, places, hidden, np.uint64(2**64 - 1), indexes.KEPT, nothing, *out)
@@ -458,7 +464,9 @@ def test_group_by_group_places_are_kept_as_plain_python_would(rows: list[int], s
             first.setdefault(place >> 16, place)
         expected += [(value, place, len(first)) for place in list(first.values())[-indexes.KEPT :]]
 
-    assert expected == [(hash, place & 2**48 - 1, place >> 48) for hash, place in zip(out[0][:count].tolist(), out[1][:count].tolist(), strict=True)]
+    assert expected == [
+        (hash, place & 2**48 - 1, place >> 48) for hash, place in zip(out[0][:count].tolist(), out[1][:count].tolist(), strict=True)
+    ]
     assert len({each[0] for each in entries}) == distinct
 
 

@@ -43,6 +43,8 @@ def _as_logs(function: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--format", "formats", multiple=True, metavar="NAME", help="Read only this log format; repeatable. [default: any]"),
         click.option("--field", "fields", multiple=True, metavar="[PART=]PATH",
                      help="Read this field of each record and no log format: question=query, answer=choices[*].text; repeatable."),
+        click.option("--benchmark", metavar="NAME", help="Read copies of this benchmark: a name of configs/benchmarks.yaml."),
+        click.option("--benchmarks", metavar="FILE", help="Another file that says how benchmarks are read."),
         click.option("--id-field", metavar="PATH", help="The field that holds the id of a record, with --field."),
         click.option("--text", "as_text", type=click.Choice(["line", "paragraph", "file"]), help="Read plain text: what one text is."),
     ):  # fmt: skip
@@ -80,9 +82,28 @@ def _files(sources: tuple[str, ...], out: str | None) -> list[str]:
     return [path for path in dict.fromkeys(found) if out is None or Path(path).absolute() != Path(out).absolute()]
 
 
-def _reading(include: Any, formats: tuple[str, ...], fields: tuple[str, ...], id_field: str | None, as_text: Any) -> Any:
-    """Options for `decontam.logs`."""
-    from decontam import logs
+def _reader(given: dict[str, Any], told: list[Any]) -> Callable[[str], Iterator[Reference]]:
+    """What reads a source as the options say (those of `_as_logs`), and notes what became of its records."""
+    from decontam import benchmarks, logs
+
+    if given["benchmark"] is not None:
+        benchmark = benchmarks.named(given["benchmark"], benchmarks.load(given["benchmarks"]))
+        options_for: Callable[[str], logs.Options] = lambda path: benchmarks.options_for(benchmark, path)  # noqa: E731
+    else:
+        options = logs.Options(
+            include=given["include"], shapes=_shapes(given["fields"], given["id_field"]), text=given["as_text"], formats=given["formats"]
+        )
+        options_for = lambda path: options  # noqa: E731
+
+    def read(path: str) -> Iterator[Reference]:
+        reading = logs.read(path, options_for(path))
+        told.append(reading.report)
+        yield from reading
+
+    return read
+
+
+def _shapes(fields: tuple[str, ...], id_field: str | None) -> Any:
     from decontam.logs.fields import Shape, Wanted
 
     parts = ("question", "answer", "choices", "passage", "prompt", "response", "text")
@@ -95,20 +116,7 @@ def _reading(include: Any, formats: tuple[str, ...], fields: tuple[str, ...], id
         if part not in parts:
             raise ConfigError(f"--field {field}: {part!r} is not a part; parts are {', '.join(parts)}")
         wanted.append(Wanted(part, (path,)))
-    shapes = (Shape(tuple(wanted), id_field),) if wanted else ()
-    return logs.Options(include=include, shapes=shapes, text=as_text, formats=formats)
-
-
-def _read(options: Any, told: list[Any]) -> Callable[[str], Iterator[Reference]]:
-    """`read` for the build, which notes what became of the records."""
-    from decontam import logs
-
-    def read(path: str) -> Iterator[Reference]:
-        reading = logs.read(path, options)
-        told.append(reading.report)
-        yield from reading
-
-    return read
+    return (Shape(tuple(wanted), id_field),) if wanted else ()
 
 
 def _texts(paths: tuple[str, ...], text_key: tuple[str, ...]) -> Iterator[str]:
@@ -139,9 +147,8 @@ def _texts(paths: tuple[str, ...], text_key: tuple[str, ...]) -> Iterator[str]:
 @click.option("--common", type=click.IntRange(1), default=2, show_default=True, help="In how many of its texts a phrase is common.")
 @click.option("--memory", type=click.IntRange(16), default=256, show_default=True, metavar="MB", help="What sorting may take.")
 @click.option("--overwrite", is_flag=True, help="Replace the index if it is there.")
-def build(sources: tuple[str, ...], out: str, key_env: str | None, key_file: str | None, no_key: bool, include: str,
-          formats: tuple[str, ...], fields: tuple[str, ...], id_field: str | None, as_text: str | None, background: tuple[str, ...],
-          background_key: tuple[str, ...], common: int, memory: int, overwrite: bool) -> None:  # fmt: skip
+def build(sources: tuple[str, ...], out: str, key_env: str | None, key_file: str | None, no_key: bool, background: tuple[str, ...],
+          background_key: tuple[str, ...], common: int, memory: int, overwrite: bool, **reading: Any) -> None:  # fmt: skip
     """Index the texts of API logs or benchmarks: files, folders, globs or URLs, in any format that decontam knows.
 
     What the model wrote is indexed, unless --include or --field says otherwise. The order of sources does not matter.
@@ -153,7 +160,7 @@ def build(sources: tuple[str, ...], out: str, key_env: str | None, key_file: str
         raise InputError(f"{out} is there already; use --overwrite to replace it, or add to it with decontam index merge")
     mix = mix_of(_key(key_env, key_file, no_key))
     reports: list[Any] = []
-    read = _read(_reading(include, formats, fields, id_field, as_text), reports)
+    read = _reader(reading, reports)
     about = indexing.build(
         out, _files(sources, out), read, mix, _texts(background, background_key) if background else None, common, memory * _MB
     )
@@ -273,9 +280,8 @@ def verify(indexes: tuple[str, ...], key_env: str | None, key_file: str | None) 
 @_as_logs
 @click.option("--json", "as_json", is_flag=True, help="One JSON line for each row.")
 def inject(index: str, sources: tuple[str, ...], shards: tuple[str, ...], text_key: tuple[str, ...], count: int, words: str,
-           untouched: int, seed: int, config_name: str | None, key_env: str | None, key_file: str | None, include: str,
-           formats: tuple[str, ...], fields: tuple[str, ...], id_field: str | None, as_text: str | None,
-           as_json: bool) -> None:  # fmt: skip
+           untouched: int, seed: int, config_name: str | None, key_env: str | None, key_file: str | None, as_json: bool,
+           **reading: Any) -> None:  # fmt: skip
     """Measure what is found again: plant passages of the SOURCEs of an index in copies of your own texts, changed in many ways.
 
     Prints, for each change and length, how many were found, how many of their texts would be taken out, and how often the
@@ -291,7 +297,7 @@ def inject(index: str, sources: tuple[str, ...], shards: tuple[str, ...], text_k
     options = {**config.stages["known"].options, "indexes": [index]}
     stage = Known.load(options, None, key)
     assert stage is not None  # noqa: S101 - it has an index
-    read = _read(_reading(include, formats, fields, id_field, as_text), [])
+    read = _reader(reading, [])
     references = (reference for path in _files(sources, None) for reference in read(path))
     texts = planting.drawn(_texts(shards, text_key), max(count, untouched), seed)
     planted = planting.planted(planting.drawn(references, 8 * count, seed), texts, lengths, count, seed)

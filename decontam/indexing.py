@@ -7,7 +7,7 @@ were indexed together or apart.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -20,8 +20,8 @@ from decontam.assembling import ENTRY, Origin, Run, Work, assembled
 from decontam.errors import ArtefactError, InputError
 from decontam.indexes import DTYPES, ROW, UNITS, Index
 from decontam.known import SHORT, exact_digest, worth_of
-from decontam.shingles import LONGEST, Array, Mix, Units, digested, shingles, tagged, units
-from decontam.tokens import Tokens, mixed, tokenised
+from decontam.shingles import LONGEST, Array, Mix, Units, digested, pieces_of, shingles, tagged, whole_units
+from decontam.tokens import mixed
 from decontam.types import Reference
 from decontam.view import encode
 
@@ -63,32 +63,6 @@ class _Sorter:
             self._count = 0
 
 
-def pieces_of(data: bytes) -> Iterator[tuple[Tokens, Units]]:
-    """The tokens and units of a text, piece by piece."""
-    at = 0
-    while at < len(data):
-        read = tokenised(data, at)
-        yield read, units(read)
-        at = read.next
-
-
-def _whole(data: bytes) -> tuple[Tokens, Units]:
-    """The same in one piece."""
-    pieces = list(pieces_of(data))
-    if len(pieces) == 1:
-        return pieces[0]
-    places, passed = [], 0
-    for read, given in pieces:
-        places.append(given.places + passed)
-        passed += len(read.keys)
-    columns = [np.concatenate(column) for column in zip(*(read[:4] for read, _ in pieces), strict=True)]
-    if not columns:
-        read = tokenised(b"")
-        return read, units(read)
-    keys, weights = (np.concatenate(column) for column in zip(*(given[:2] for _, given in pieces), strict=True))
-    return Tokens._make((*columns, len(data))), Units(keys, weights, np.concatenate(places))
-
-
 class _Files:
     """Files that grow while references are read."""
 
@@ -126,7 +100,7 @@ def _read_in(work: Work, sources: Iterable[str], read: Callable[[str], Iterable[
             for reference in read(source):
                 data = encode(reference.text)
                 size += len(data)
-                words, given = _whole(data)
+                words, given = whole_units(data)
                 if len(given.keys) < _LEAST:
                     short += 1
                     continue

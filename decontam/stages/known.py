@@ -197,6 +197,8 @@ class Known:
 
     def _of(self, view: View, index: Index, row: int, passages: Sequence[_Passage], told: _Told, strength: Strength,
             worth: int) -> Iterator[Finding]:  # fmt: skip
+        from decontam.indexes import UNITS
+
         known, given = index.known(row), index["rows"][row]
         of_known, of_text = min(1.0, told.worth / int(given["worth"])), min(1.0, told.worth / max(1, worth))
         detail: dict[str, Any] = {
@@ -208,10 +210,11 @@ class Known:
         if known.copies > 1:
             detail["copies"] = known.copies
         together = list(_together(passages))
+        passed = int(given["piece"]) * UNITS
         at = character_offsets(view.data, (offset for each in together for offset in each[:2]))
         for start, end, first, last in together:
             span = Span(at[start], at[end])
-            units = {"units": [first, last]}
+            units = {"units": [passed + first, passed + last]}
             yield Finding(view.field.path, self.name, index.name, index.digest[:12], KIND, span, strength, max(of_known, of_text),
                           known.provider, {**detail, **units})  # fmt: skip
 

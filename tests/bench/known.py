@@ -116,10 +116,9 @@ def wrong(stage: Known, humans: list[dict[str, str]], tried: list[dict[str, str]
         out = [each for each in findings if each[1].strength == Strength.CONCLUSIVE]
         print(f"human texts, {title}: {wilson(len(findings), len(given))} with a finding, {wilson(len(out), len(given))} taken out")
     for row, best in sorted(findings, key=lambda each: -each[1].detail["rare_words"]):
-        said = " ".join(row["text"][slice(*best.span)].split())
-        print(
-            f"    {row['id']:<28} {best.strength.name.lower():<11} {best.detail['rare_words']:>4} words  {best.detail['id']:<28} {said[:90]}"
-        )
+        said = " ".join(row["text"][slice(*best.span)].split())[:90]
+        strength, count = best.strength.name.lower(), best.detail["rare_words"]
+        print(f"    {row['id']:<28} {strength:<11} {count:>4} words  {best.detail['id']:<28} {said}")
 
 
 def padded(path: Path, out: Path, fingerprints: int) -> None:

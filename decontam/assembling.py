@@ -66,6 +66,8 @@ class Work:
     background: list[tuple[Array, Array]] = field(default_factory=list)
     origins: list[Origin] = field(default_factory=list)
     dropped: list[Array] = field(default_factory=list)
+    commons: Array = field(default_factory=lambda: np.empty(0, np.uint64))
+    """Fingerprints, sorted, that do not count wherever they are."""
     notes: dict[str, Any] = field(default_factory=dict)
     _files: int = 0
 
@@ -329,7 +331,7 @@ def _write_places(work: Work, writer: _Writer, maps: Sequence[Array]) -> dict[st
 
     run_cuts, background_cuts = [cut(run.hashes) for run in work.runs], [cut(hashes) for hashes, _ in work.background]
     before = np.unique(np.concatenate(work.dropped)) if work.dropped else np.empty(0, np.uint64)
-    before_cut = cut(before)
+    before_cut, commons_cut = cut(before), cut(work.commons)
     distinct = written = 0
     paths = {name: work.folder / name for name in ("hashes", "places", "dropped")}
     with ExitStack() as stack:
@@ -345,12 +347,13 @@ def _write_places(work: Work, writer: _Writer, maps: Sequence[Array]) -> dict[st
                 order = np.argsort(hashes, kind="stable")
                 hashes, places, hidden = hashes[order], places[order], hidden[order]
             common = _common(work, [slice(cuts[number], cuts[number + 1]) for cuts in background_cuts])
-            common = np.union1d(common, before[before_cut[number] : before_cut[number + 1]])
+            earlier = before[before_cut[number] : before_cut[number + 1]]
+            common = np.unique(np.concatenate([common, earlier, work.commons[commons_cut[number] : commons_cut[number + 1]]]))
             out_hashes, out_places, gone = (np.empty(len(hashes), np.uint64) for _ in range(3))
             count, new, dropped = _grouped(hashes, places, hidden, _NOWHERE, KEPT, common, out_hashes, out_places, gone)
             files["hashes"].write(out_hashes[:count].tobytes())
             files["places"].write(out_places[:count].tobytes())
-            kept = np.union1d(gone[:dropped], before[before_cut[number] : before_cut[number + 1]])
+            kept = np.union1d(gone[:dropped], earlier)
             files["dropped"].write(kept.tobytes())
             distinct, written = distinct + new, written + count
     mapped = {name: np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64) for name, path in paths.items()}

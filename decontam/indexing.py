@@ -6,10 +6,12 @@ were indexed together or apart.
 
 from __future__ import annotations
 
+import struct
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +20,7 @@ import orjson
 
 from decontam.assembling import ENTRY, Origin, Run, Work, assembled
 from decontam.errors import ArtefactError, InputError
-from decontam.indexes import DTYPES, ROW, UNITS, Index
+from decontam.indexes import DTYPES, UNITS, Index
 from decontam.known import SHORT, exact_digest, worth_of
 from decontam.shingles import LONGEST, Array, Mix, Units, digested, pieces_of, shingles, tagged, whole_units
 from decontam.tokens import mixed
@@ -34,6 +36,10 @@ COMMON = 2
 _LEAST = 8  # units: a shorter text could be anybody's
 _16, _48, _1, _0 = np.uint64(16), np.uint64(48), np.uint64(1), np.uint64(0)
 _POSITION, _PLACE = np.uint64(0xFFFF), np.uint64((1 << 48) - 1)
+
+
+_COMMONS = files("decontam") / "data" / "commons.txt"
+_ROW = struct.Struct("<6Q8I")  # as indexes.ROW
 
 
 class _Sorter:
@@ -116,12 +122,13 @@ def _read_in(work: Work, sources: Iterable[str], read: Callable[[str], Iterable[
                     tags = np.empty(len(part.keys), np.uint8)
                     tagged(part.keys, salt, tags)
                     whole = exact_digest(words, int(part.places[0]), int(part.places[-1]), mix) if len(part.keys) < SHORT else 0
-                    row = np.zeros(1, ROW)
-                    row[0] = (
-                        into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),
-                        int(worth_of(part.weights).sum()), number, label, 0, len(said), 1, piece,
+                    into.write(
+                        "rows",
+                        _ROW.pack(
+                            into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),
+                            int(worth_of(part).sum()), number, label, 0, len(said), 1, piece,
+                        ),
                     )  # fmt: skip
-                    into.write("rows", row.tobytes())
                     # A shingle belongs to the piece in which it begins and may reach into the next.
                     hashes, starts = shingles(Units(*(column[at : at + UNITS + LONGEST] for column in given)), mix)
                     inside = int(np.searchsorted(starts, len(part.keys)))
@@ -133,6 +140,12 @@ def _read_in(work: Work, sources: Iterable[str], read: Callable[[str], Iterable[
         rows, tags, about_ = (into.mapped(name) for name in ("rows", "tags", "about"))
     work.notes |= {"bytes": size, "short": short, "least": _LEAST}
     work.origins.append(Origin(rows, tags, about_, told, [list(label) for label in labels]))
+
+
+def _commons(mix: Mix) -> Array:
+    """The fingerprints of what everybody quotes: licences, declarations, verses, lists, first lines of files."""
+    texts = _COMMONS.read_text("utf-8").split("\f")
+    return np.unique(np.concatenate([shingles(whole_units(encode(text))[1], mix)[0] for text in texts]))
 
 
 def _read_background(work: Work, texts: Iterable[str], mix: Mix) -> None:
@@ -163,7 +176,7 @@ def build(
     Raises InputError where nothing can be indexed or `out` cannot be written.
     """
     with _folder(out) as folder:
-        work = Work(Path(folder), memory)
+        work = Work(Path(folder), memory, commons=_commons(mix))
         if background is not None:
             work.notes["common"] = common
             _read_background(work, background, mix)

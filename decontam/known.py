@@ -263,7 +263,7 @@ def matches(given: Units, prints: tuple[Array, Array], index: Index, mix: Mix) -
     count = _looked_up(hashes, passed[:count], prefix, shift, index["hashes"], index["places"], seeds, seed_places, texts)
     if count == 0:
         return []
-    worth = worth_of(given.weights)
+    worth = worth_of(given)
     out, evidence = np.empty((min(count, _MOST), _COLUMNS), np.int64), np.empty(min(count, _MOST))
     count = _aligned(
         given.keys, given.weights, worth, starts, texts, seeds[:count], seed_places[:count],
@@ -272,9 +272,12 @@ def matches(given: Units, prints: tuple[Array, Array], index: Index, mix: Mix) -
     return [Match._make((*row, told)) for row, told in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
 
 
-def worth_of(weights: Array) -> Array:
-    """What units count for where texts are compared, in eighths of a word."""
-    return np.where(weights == PER_WORD, _WORD_WORTH, _CHARACTER_WORTH)
+def worth_of(given: Units) -> Array:
+    """What units count for where texts are compared, in eighths of a word: nothing where one or two of them are repeated."""
+    worth = np.where(given.weights == PER_WORD, _WORD_WORTH, _CHARACTER_WORTH)
+    for apart in (1, 2):
+        worth[apart:][given.keys[apart:] == given.keys[:-apart]] = 0
+    return worth
 
 
 def exact_digest(read: Tokens, first: int, last: int, mix: Mix) -> int:

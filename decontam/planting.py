@@ -122,7 +122,7 @@ def _same(stage: Known, passage: str, named: tuple[str, str], holders: dict[str,
     index, mix = stage.indexes[0]
     if passage not in holders:
         given = units(tokenised(encode(passage)))
-        enough = _SAME * int(worth_of(given.weights).sum())
+        enough = _SAME * int(worth_of(given).sum())
         holders[passage] = {match.row for match in matches(given, shingles(given, mix), index, mix) if match.worth >= enough}
     return any((known.source, known.id) == named for known in map(index.known, holders[passage]))
 

@@ -151,9 +151,9 @@ class Known:
         from decontam.shingles import shingles
 
         found: list[list[_Passage]] = [[] for _ in self.indexes]
-        weights = []
+        texts = []
         for read, given in _pieces(view):
-            weights.append(given.weights)  # what two pieces share is counted twice: a hundredth
+            texts.append(given)  # what two pieces share is counted twice: a hundredth
             prints: dict[str | None, Any] = {}
             for passages, (index, mix) in zip(found, self.indexes, strict=True):
                 if mix.id not in prints:
@@ -162,7 +162,7 @@ class Known:
         findings: list[Finding] = []
         for passages, (index, _) in zip(found, self.indexes, strict=True):
             if passages:
-                worth = sum(int(worth_of(each).sum()) for each in weights)
+                worth = sum(int(worth_of(each).sum()) for each in texts)
                 findings += self._findings(view, index, passages, worth)
         return findings
 
@@ -283,11 +283,13 @@ def _pieces(view: View) -> Iterator[tuple[Tokens, Units]]:
 
 def _passages(read: Tokens, given: Units, prints: Any, index: Index, mix: Mix) -> Iterator[_Passage]:
     from decontam.known import SHORT, exact_digest, matches, worth_of
+    from decontam.shingles import Units
 
     for match in matches(given, prints, index, mix):
         first, last = int(given.places[match.start]), int(given.places[match.end - 1])
         row = index["rows"][match.row]
-        of = int(worth_of(given.weights[match.start : match.end]).sum())
+        part = Units(*(column[match.start : match.end] for column in given))
+        of = int(worth_of(part).sum())
         exact = match.worth == of == int(row["worth"])
         if exact and match.end - match.start < SHORT:
             exact = exact_digest(read, first, last, mix) == int(row["exact"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -237,6 +237,22 @@ def load_config(name: str | Path | None = None, overrides: Mapping[str, Any] | N
         where = str(name)
         options = _merged(options, _absolute(_dates_as_text(_read_yaml(path)), path.resolve().parent))
     return check(_merged(options, dict(overrides or {})), where)
+
+
+def with_indexes(config: Config, indexes: Sequence[str], key_env: str | None = None, key_file: str | None = None) -> Config:
+    """The same config with more indexes of known texts, and with the key that is named. Raises ConfigError."""
+    if not indexes and key_env is None and key_file is None:
+        return config
+    options = config.to_dict()
+    known = options["stages"].setdefault("known", {"options": {}})
+    if indexes:
+        known["enabled"] = True
+        known["options"]["indexes"] = [*known["options"].get("indexes", ()), *(str(Path(index).absolute()) for index in indexes)]
+    if key_env is not None or key_file is not None:
+        if key_env is not None and key_file is not None:
+            raise ConfigError("--key-env, --key-file: name one place for the key")
+        options["policy"]["key"] = {"env": key_env, "file": None if key_file is None else str(Path(key_file).absolute())}
+    return check(options)
 
 
 def _dates_as_text(value: Any) -> Any:

@@ -44,7 +44,7 @@ ROW = np.dtype(
         ("copies", "<u4"), ("piece", "<u4"),
     ]
 )  # fmt: skip
-DTYPES = {"bloom": "<u8", "prefix": "<u8", "hashes": "<u8", "places": "<u8", "dropped": "<u8", "rows": ROW, "tags": "<u1", "about": "<u1"}
+DTYPES: dict[str, Any] = {"bloom": "<u8", "prefix": "<u8", "hashes": "<u8", "places": "<u8", "dropped": "<u8", "rows": ROW, "tags": "<u1", "about": "<u1"}
 UNITS = 1 << 16
 """Units in a row; a longer text has several."""
 
@@ -160,12 +160,17 @@ def opened(path: str) -> Index:
     return Index(path, name_of(path), digest, about, arrays)
 
 
+def raw(array: Array) -> Any:
+    """The bytes of an array, without a copy."""
+    return array.view(np.uint8).data if len(array) else b""
+
+
 def broken(index: Index) -> list[str]:
     """The sections that are not what they were when the index was built. Reads all of it."""
     return [
         name
         for name, section in index.about["sections"].items()
-        if hashlib.sha256(memoryview(index[name]).cast("B") if len(index[name]) else b"").hexdigest() != section["sha256"]
+        if hashlib.sha256(raw(index[name])).hexdigest() != section["sha256"]
     ]
 
 

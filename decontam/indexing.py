@@ -1,30 +1,29 @@
 """Indexing: known texts -> an index, in bounded memory: sorted runs on the disk, merged range by range.
 
-Every way to make an index is one: rows, tags and places from some origins (texts that were just read, or other indexes) are
-brought into the order of their sources. So it does not matter in which order sources are named, nor whether they were
-indexed together or apart.
+Every way to make an index ends in `assembling`, so it does not matter in which order sources are named, nor whether they
+were indexed together or apart.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
+import struct
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import orjson
 
+from decontam.assembling import ENTRY, Origin, Run, Work, assembled
 from decontam.errors import ArtefactError, InputError
-from decontam.indexes import ALIGNED, DTYPES, HEAD, KEPT, MAGIC, MOST_COUNTED, ROW, UNITS, VERSION, Index
-from decontam.kernels import kernel
-from decontam.known import SHORT, bloom_block, bloom_mask, exact_digest, worth_of
-from decontam.shingles import LONGEST, Array, Mix, Units, digested, normaliser, shingles, tagged, units
-from decontam.tokens import MARK, READING, Tokens, mixed, tokenised
+from decontam.indexes import DTYPES, UNITS, Index
+from decontam.known import SHORT, exact_digest, worth_of
+from decontam.shingles import LONGEST, Array, Mix, Units, digested, pieces_of, shingles, tagged, whole_units
+from decontam.tokens import mixed
 from decontam.types import Reference
 from decontam.view import encode
 
@@ -35,60 +34,19 @@ COMMON = 2
 """A fingerprint in so many texts of the background is common."""
 
 _LEAST = 8  # units: a shorter text could be anybody's
-_BITS = 16  # of the Bloom filter for each fingerprint
-_ENTRY = 18  # bytes of a place while it is sorted
-_BLOCK = 1 << 16  # rows at a time
 _16, _48, _1, _0 = np.uint64(16), np.uint64(48), np.uint64(1), np.uint64(0)
 _POSITION, _PLACE = np.uint64(0xFFFF), np.uint64((1 << 48) - 1)
 
 
-@dataclass
-class _Run:
-    """Places sorted by fingerprint. `hidden`: texts that the fingerprint is in beyond those listed, at its first place."""
-
-    hashes: Array
-    places: Array
-    hidden: Array | None
-    origin: int
-
-
-@dataclass
-class _Origin:
-    """Rows with their tags and the rest, from one place."""
-
-    rows: Array
-    tags: Array
-    about: Array
-    sources: list[dict[str, Any]]
-    labels: list[list[str | None]]
-
-
-@dataclass
-class _Work:
-    """All that an index is made of, in files of a temporary folder."""
-
-    folder: Path
-    memory: int
-    runs: list[_Run] = field(default_factory=list)
-    background: list[tuple[Array, Array]] = field(default_factory=list)
-    origins: list[_Origin] = field(default_factory=list)
-    dropped: list[Array] = field(default_factory=list)
-    notes: dict[str, Any] = field(default_factory=dict)
-    _files: int = 0
-
-    def spilled(self, array: Array) -> Array:
-        """The array, on the disk."""
-        self._files += 1
-        path = self.folder / f"{self._files}"
-        array.tofile(path)
-        return np.memmap(path, array.dtype, "r") if len(array) else array[:0]
+_COMMONS = files("decontam") / "data" / "commons.txt"
+_ROW = struct.Struct("<6Q8I")  # as indexes.ROW
 
 
 class _Sorter:
     """Collects places, and spills them sorted whenever they fill the memory."""
 
     def __init__(self, memory: int, spill: Callable[[Array, Array], None]) -> None:
-        self._room = max(1 << 10, memory // (3 * _ENTRY))
+        self._room = max(1 << 10, memory // (3 * ENTRY))
         self._hashes, self._places = np.empty(self._room, np.uint64), np.empty(self._room, np.uint64)
         self._count = 0
         self._spill = spill
@@ -111,32 +69,6 @@ class _Sorter:
             self._count = 0
 
 
-def pieces_of(data: bytes) -> Iterator[tuple[Tokens, Units]]:
-    """The tokens and units of a text, piece by piece."""
-    at = 0
-    while at < len(data):
-        read = tokenised(data, at)
-        yield read, units(read)
-        at = read.next
-
-
-def _whole(data: bytes) -> tuple[Tokens, Units]:
-    """The same in one piece."""
-    pieces = list(pieces_of(data))
-    if len(pieces) == 1:
-        return pieces[0]
-    places, passed = [], 0
-    for read, given in pieces:
-        places.append(given.places + passed)
-        passed += len(read.keys)
-    columns = [np.concatenate(column) if pieces else np.empty(0, np.uint64) for column in zip(*(read[:4] for read, _ in pieces), strict=True)]
-    if not columns:
-        read = tokenised(b"")
-        return read, units(read)
-    keys, weights = (np.concatenate(column) for column in zip(*(given[:2] for _, given in pieces), strict=True))
-    return Tokens(*columns, len(data)), Units(keys, weights, np.concatenate(places))
-
-
 class _Files:
     """Files that grow while references are read."""
 
@@ -153,28 +85,28 @@ class _Files:
 
     def mapped(self, name: str) -> Array:
         self._open[name].close()
-        dtype = np.dtype(DTYPES[name])
+        dtype: Any = DTYPES[name]
         return np.memmap(self._folder / name, dtype, "r") if self.size[name] else np.empty(0, dtype)
 
 
-def _read_in(work: _Work, sources: Iterable[str], read: Callable[[str], Iterable[Reference]], mix: Mix) -> None:
+def _read_in(work: Work, sources: Iterable[str], read: Callable[[str], Iterable[Reference]], mix: Mix) -> None:
     """All references of all sources, as one origin and its runs."""
     labels: dict[tuple[str, str | None, str | None], int] = {}
     told: list[dict[str, Any]] = []
     count = short = size = 0
 
     def spill(hashes: Array, places: Array) -> None:
-        work.runs.append(_Run(work.spilled(hashes), work.spilled(places), None, 0))
+        work.runs.append(Run(work.spilled(hashes), work.spilled(places), None, 0))
 
     sorter = _Sorter(work.memory, spill)
     with ExitStack() as stack:
         into = _Files(stack, work.folder)
         for number, source in enumerate(sorted(set(sources))):
-            first, times = count, []
+            first, times = count, list[str]()
             for reference in read(source):
                 data = encode(reference.text)
                 size += len(data)
-                words, given = _whole(data)
+                words, given = whole_units(data)
                 if len(given.keys) < _LEAST:
                     short += 1
                     continue
@@ -190,12 +122,13 @@ def _read_in(work: _Work, sources: Iterable[str], read: Callable[[str], Iterable
                     tags = np.empty(len(part.keys), np.uint8)
                     tagged(part.keys, salt, tags)
                     whole = exact_digest(words, int(part.places[0]), int(part.places[-1]), mix) if len(part.keys) < SHORT else 0
-                    row = np.zeros(1, ROW)
-                    row[0] = (
-                        into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),
-                        int(worth_of(part.weights).sum()), number, label, 0, len(said), 1, piece,
+                    into.write(
+                        "rows",
+                        _ROW.pack(
+                            into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),
+                            int(worth_of(part).sum()), number, label, 0, len(said), 1, piece,
+                        ),
                     )  # fmt: skip
-                    into.write("rows", row.tobytes())
                     # A shingle belongs to the piece in which it begins and may reach into the next.
                     hashes, starts = shingles(Units(*(column[at : at + UNITS + LONGEST] for column in given)), mix)
                     inside = int(np.searchsorted(starts, len(part.keys)))
@@ -205,348 +138,27 @@ def _read_in(work: _Work, sources: Iterable[str], read: Callable[[str], Iterable
             told.append({"name": source, "first": first, "rows": count - first, "times": [times[0], times[-1]] if times else None})
         sorter.finish()
         rows, tags, about_ = (into.mapped(name) for name in ("rows", "tags", "about"))
-    work.notes |= {"bytes": size, "short": short}
-    work.origins.append(_Origin(rows, tags, about_, told, [list(label) for label in labels]))
+    work.notes |= {"bytes": size, "short": short, "least": _LEAST}
+    work.origins.append(Origin(rows, tags, about_, told, [list(label) for label in labels]))
 
 
-def _read_background(work: _Work, texts: Iterable[str], mix: Mix) -> None:
+def _commons(mix: Mix) -> Array:
+    """The fingerprints of what everybody quotes: licences, declarations, verses, lists, first lines of files."""
+    texts = _COMMONS.read_text("utf-8").split("\f")
+    return np.unique(np.concatenate([shingles(whole_units(encode(text))[1], mix)[0] for text in texts]))
+
+
+def _read_background(work: Work, texts: Iterable[str], mix: Mix) -> None:
     """The fingerprints of texts that are nobody's secret."""
     sorter = _Sorter(work.memory, lambda hashes, places: work.background.append((work.spilled(hashes), work.spilled(places))))
     number = -1
-    for number, text in enumerate(texts):  # noqa: B007 - how many there were
+    for number, text in enumerate(texts):
         for _, given in pieces_of(encode(text)):
             hashes, _ = shingles(given, mix)
             distinct = np.unique(hashes)
             sorter.add(distinct, np.full(len(distinct), number, np.uint64))
     sorter.finish()
     work.notes["background"] = number + 1
-
-
-@kernel
-def _frequent(hashes, numbers, least, out):  # type: ignore[no-untyped-def]
-    """Write the fingerprints, of sorted ones, that stand in at least so many texts; their number."""
-    count = at = 0
-    while at < len(hashes):
-        end, texts = at, 0
-        while end < len(hashes) and hashes[end] == hashes[at]:
-            if end == at or numbers[end] != numbers[end - 1]:
-                texts += 1
-            end += 1
-        if texts >= least:
-            out[count] = hashes[at]
-            count += 1
-        at = end
-    return count
-
-
-@kernel
-def _grouped(hashes, places, hidden, known, kept, common, is_common, out_hashes, out_places, gone):  # type: ignore[no-untyped-def]
-    """Sorted places -> those that are kept, with how many texts each fingerprint is in. `known` says by old row which rows are left.
-
-    Counts: places written, fingerprints written, fingerprints dropped (written to `gone`).
-    """
-    count = distinct = dropped = 0
-    at = drop_at = 0
-    size = len(hashes)
-    while at < size:
-        hash = hashes[at]
-        end = at
-        while end < size and hashes[end] == hash:
-            end += 1
-        more = 0
-        for place in range(at, end):
-            more += hidden[place]
-        while drop_at < len(common) and common[drop_at] < hash:
-            drop_at += 1
-        if drop_at < len(common) and common[drop_at] == hash:
-            gone[dropped] = hash
-            dropped += 1
-            at = end
-            continue
-        group = places[at:end]
-        ordered = True
-        for place in range(1, len(group)):
-            if group[place] < group[place - 1]:
-                ordered = False
-        if not ordered:
-            group.sort()
-        # The first place in each row; then the last rows.
-        rows = 0
-        for place in range(len(group)):
-            if group[place] != known and (rows == 0 or group[place] >> _16 != group[rows - 1] >> _16):
-                group[rows] = group[place]
-                rows += 1
-        texts = min(rows + more, 65535)
-        for place in range(max(0, rows - kept), rows):
-            out_hashes[count] = hash
-            out_places[count] = group[place] | np.uint64(texts) << _48
-            count += 1
-        if rows:
-            distinct += 1
-        at = end
-    return count, distinct, dropped
-
-
-@kernel
-def _filled(hashes, bloom):  # type: ignore[no-untyped-def]
-    blocks = np.uint64(len(bloom))
-    for at in range(len(hashes)):
-        block = bloom_block(hashes[at], blocks)
-        bloom[block] |= bloom_mask(hashes[at])
-
-
-@kernel
-def _prefixed(hashes, shift, first, prefix):  # type: ignore[no-untyped-def]
-    """Count fingerprints by their leading bits, at the place behind."""
-    for at in range(len(hashes)):
-        prefix[(hashes[at] >> shift) + _1] += _1
-
-
-@kernel
-def _gathered(content, begins, sizes, out):  # type: ignore[no-untyped-def]
-    at = 0
-    for number in range(len(begins)):
-        begin = np.int64(begins[number])
-        for place in range(np.int64(sizes[number])):
-            out[at] = content[begin + place]
-            at += 1
-
-
-class _Writer:
-    """The file of an index, section by section; under its name only when it is whole."""
-
-    def __init__(self, stack: ExitStack, out: str) -> None:
-        self._out = Path(out)
-        try:
-            self._file = stack.enter_context(tempfile.NamedTemporaryFile(dir=self._out.parent, prefix=f".{self._out.name}.", delete=False))
-        except OSError as error:
-            raise InputError(f"{out}: {error.strerror}; choose a place that can be written") from None
-        stack.callback(Path(self._file.name).unlink, missing_ok=True)
-        self._file.write(b"\0" * HEAD.size)
-        self.sections: dict[str, dict[str, Any]] = {}
-
-    def section(self, name: str, parts: Iterable[Array]) -> None:
-        self._file.write(b"\0" * (-self._file.tell() % ALIGNED))
-        begin, digest = self._file.tell(), hashlib.sha256()
-        for part in parts:
-            data = memoryview(np.ascontiguousarray(part).view(np.uint8)).cast("B") if len(part) else b""
-            digest.update(data)
-            self._file.write(data)
-        self.sections[name] = {"offset": begin, "size": self._file.tell() - begin, "sha256": digest.hexdigest()}
-
-    def finish(self, about: Mapping[str, Any]) -> None:
-        described = orjson.dumps({**about, "sections": self.sections}, option=orjson.OPT_SORT_KEYS)
-        at = self._file.tell()
-        self._file.write(described)
-        self._file.seek(0)
-        self._file.write(HEAD.pack(MAGIC, VERSION, at, len(described), hashlib.sha256(described).digest()))
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(self._file.name, 0o666 & ~umask)
-        os.replace(self._file.name, self._out)
-
-
-def _in_order(work: _Work, keep: Sequence[Array]) -> tuple[Array, Array, list[dict[str, Any]], list[list[str | None]]]:
-    """The rows that are kept, by source: their origins and rows in them, sources and labels as they will be named."""
-    named: dict[str, tuple[int, int]] = {}
-    for number, origin in enumerate(work.origins):
-        for place, source in enumerate(origin.sources):
-            if source["name"] in named:
-                raise InputError(f"{source['name']} is in two of the indexes; remove it from one of them: decontam index remove --source")
-            named[source["name"]] = number, place
-    labels: dict[tuple[str | None, ...], int] = {}
-    sources, origins, rows = [], [np.empty(0, np.uint16)], [np.empty(0, np.int64)]
-    count = 0
-    for name in sorted(named):
-        number, place = named[name]
-        source = work.origins[number].sources[place]
-        inside = np.arange(source["first"], source["first"] + source["rows"])
-        inside = inside[keep[number][inside]]
-        if len(inside) == 0 and source["rows"]:
-            continue
-        sources.append({**source, "first": count, "rows": len(inside)})
-        origins.append(np.full(len(inside), number, np.uint16))
-        rows.append(inside)
-        count += len(inside)
-        used = np.unique(work.origins[number].rows["label"][inside], return_index=True)
-        for label in used[0][np.argsort(used[1], kind="stable")].tolist():
-            labels.setdefault(tuple(work.origins[number].labels[label]), len(labels))
-    return np.concatenate(origins), np.concatenate(rows), sources, [list(label) for label in labels]
-
-
-def _finish(work: _Work, keep: Sequence[Array], out: str, mix_id: str | None) -> dict[str, Any]:
-    """Write the index. Returns its description."""
-    origins, olds, sources, labels = _in_order(work, keep)
-    total = len(olds)
-    rows = np.empty(total, ROW)
-    for number, origin in enumerate(work.origins):
-        mine = origins == number
-        rows[mine] = origin.rows[olds[mine]]
-        renamed = np.array([labels.index(label) if label in labels else 0 for label in origin.labels] or [0], np.uint32)
-        rows["label"][mine] = renamed[rows["label"][mine]]
-    for number, source in enumerate(sources):
-        rows["source"][source["first"] : source["first"] + source["rows"]] = number
-    # The first of equal texts stands for all of them.
-    _, firsts, which, copies = np.unique(rows["digest"], return_index=True, return_inverse=True, return_counts=True)
-    first = firsts[which.reshape(-1)].astype(np.uint32)
-    rows["first"], rows["copies"] = first, copies[which.reshape(-1)]
-    alone = first == np.arange(total, dtype=np.uint32)
-    maps = []
-    by_digest = np.sort(rows["digest"][firsts]) if total else np.empty(0, np.uint64)
-    for origin in work.origins:
-        digests = origin.rows["digest"]
-        place = np.minimum(np.searchsorted(by_digest, digests), max(0, len(by_digest) - 1))
-        there = by_digest[place] == digests if len(by_digest) else np.zeros(len(digests), bool)
-        maps.append(np.where(there, firsts[place] if len(by_digest) else 0, -1).astype(np.int64))
-    with ExitStack() as stack:
-        writer = _Writer(stack, out)
-        counts = _write_places(work, writer, maps)
-        _write_rows(work, writer, rows, origins, olds, alone)
-        about = {
-            "version": VERSION,
-            "reading": READING,
-            "normaliser": normaliser(),
-            "key": mix_id,
-            "kept": KEPT,
-            "counts": {
-                "references": total,
-                "texts": int(alone.sum()),
-                "copies": int(total - alone.sum()),
-                "units": int(rows["units"][alone].sum(dtype=np.int64)),
-                **counts,
-            },
-            "sources": sources,
-            "labels": labels,
-            "notes": work.notes,
-        }
-        writer.finish(about)
-    return {**about, "sections": writer.sections}
-
-
-def _write_rows(work: _Work, writer: _Writer, rows: Array, origins: Array, olds: Array, alone: Array) -> None:
-    tags_from, about_from = rows["tags"].copy(), rows["about"].copy()
-    sizes = np.where(alone, rows["units"], 0).astype(np.uint64)
-    rows["tags"] = np.concatenate([[0], np.cumsum(sizes, dtype=np.uint64)[:-1]]) if len(rows) else 0
-    rows["tags"] = rows["tags"][rows["first"]]
-    # Pieces of one text share what is said about it.
-    repeated = np.zeros(len(rows), bool)
-    repeated[1:] = (rows["piece"][1:] > 0) & (rows["piece"][1:] == rows["piece"][:-1] + 1) & (about_from[1:] == about_from[:-1])
-    about_sizes = np.where(repeated, 0, rows["about_size"]).astype(np.uint64)
-    begins = np.concatenate([[0], np.cumsum(about_sizes, dtype=np.uint64)[:-1]]) if len(rows) else np.empty(0)
-    rows["about"] = np.where(repeated, 0, begins).astype(np.uint64)
-    for place in np.flatnonzero(repeated):
-        rows["about"][place] = rows["about"][place - 1]
-    writer.section("rows", [rows])
-
-    def parts(section: str, begins: Array, sizes: Array) -> Iterator[Array]:
-        for at in range(0, len(rows), _BLOCK):
-            inside = slice(at, at + _BLOCK)
-            ends = np.cumsum(sizes[inside], dtype=np.int64)
-            out = np.empty(int(ends[-1]), np.uint8)
-            for run, content in _runs_of(origins[inside], [getattr(origin, section) for origin in work.origins]):
-                low = int(ends[run.start - 1]) if run.start else 0
-                _gathered(content, begins[inside][run], sizes[inside][run], out[low : int(ends[run.stop - 1])])
-            yield out
-
-    writer.section("tags", parts("tags", tags_from, sizes))
-    writer.section("about", parts("about", about_from, about_sizes))
-
-
-def _runs_of(origins: Array, contents: Sequence[Array]) -> Iterator[tuple[slice, Array]]:
-    """Stretches of rows from one origin."""
-    edges = [0, *(np.flatnonzero(np.diff(origins)) + 1).tolist(), len(origins)]
-    for start, end in zip(edges, edges[1:], strict=False):
-        yield slice(start, end), np.asarray(contents[int(origins[start])])
-
-
-_NOWHERE = np.uint64((1 << 64) - 1)
-
-
-def _write_places(work: _Work, writer: _Writer, maps: Sequence[Array]) -> dict[str, int]:
-    """Merge the runs, one range of fingerprints after the other."""
-    entries = sum(len(run.hashes) for run in work.runs)
-    against = sum(len(hashes) for hashes, _ in work.background)
-    ranges = max(1, -(-max(entries, against) * _ENTRY * 4 // work.memory))
-    edges = [(number << 64) // ranges for number in range(1, ranges)]
-
-    def cut(hashes: Array) -> list[int]:
-        return [0, *np.searchsorted(hashes, np.array(edges, np.uint64)).tolist(), len(hashes)]
-
-    run_cuts, background_cuts = [cut(run.hashes) for run in work.runs], [cut(hashes) for hashes, _ in work.background]
-    before = np.unique(np.concatenate(work.dropped)) if work.dropped else np.empty(0, np.uint64)
-    before_cut = cut(before)
-    distinct = written = 0
-    paths = {name: work.folder / name for name in ("hashes", "places", "dropped")}
-    with ExitStack() as stack:
-        files = {name: stack.enter_context(path.open("wb")) for name, path in paths.items()}
-        for number in range(ranges):
-            inside = [slice(cuts[number], cuts[number + 1]) for cuts in run_cuts]
-            hashes = np.concatenate([np.empty(0, np.uint64), *(run.hashes[part] for run, part in zip(work.runs, inside, strict=True))])
-            places = np.concatenate(
-                [np.empty(0, np.uint64), *(_renumbered(run, part, maps[run.origin]) for run, part in zip(work.runs, inside, strict=True))]
-            )
-            hidden = np.concatenate([np.empty(0, np.uint16), *(_hidden(run, part) for run, part in zip(work.runs, inside, strict=True))])
-            if len(work.runs) > 1:
-                order = np.argsort(hashes, kind="stable")
-                hashes, places, hidden = hashes[order], places[order], hidden[order]
-            common = _common(work, [slice(cuts[number], cuts[number + 1]) for cuts in background_cuts])
-            common = np.union1d(common, before[before_cut[number] : before_cut[number + 1]])
-            out_hashes, out_places, gone = (np.empty(len(hashes), np.uint64) for _ in range(3))
-            count, new, dropped = _grouped(
-                hashes, places, hidden, _NOWHERE, KEPT, common, True, out_hashes, out_places, gone
-            )
-            files["hashes"].write(out_hashes[:count].tobytes())
-            files["places"].write(out_places[:count].tobytes())
-            kept = np.union1d(gone[:dropped], before[before_cut[number] : before_cut[number + 1]])
-            files["dropped"].write(kept.tobytes())
-            distinct, written = distinct + new, written + count
-    mapped = {name: np.memmap(path, np.uint64, "r") if path.stat().st_size else np.empty(0, np.uint64) for name, path in paths.items()}
-    _write_filters(writer, mapped["hashes"], distinct)
-    for name in ("hashes", "places", "dropped"):
-        writer.section(name, _blocks(mapped[name]))
-    return {"fingerprints": distinct, "places": written, "dropped": len(mapped["dropped"])}
-
-
-def _blocks(array: Array, size: int = 1 << 20) -> Iterator[Array]:
-    for at in range(0, len(array), size):
-        yield np.asarray(array[at : at + size])
-
-
-def _write_filters(writer: _Writer, hashes: Array, distinct: int) -> None:
-    bits = max(1, (distinct // 4).bit_length() - 1)
-    bloom, prefix = np.zeros(max(1, distinct * _BITS // 64), np.uint64), np.zeros((1 << bits) + 1, np.uint64)
-    for block in _blocks(hashes):
-        _filled(block, bloom)
-        _prefixed(block, np.uint64(64 - bits), 0, prefix)
-    writer.section("bloom", [bloom])
-    writer.section("prefix", [np.cumsum(prefix, dtype=np.uint64)])
-
-
-def _renumbered(run: _Run, inside: slice, numbers: Array) -> Array:
-    places = np.asarray(run.places[inside]) & _PLACE
-    rows = numbers[(places >> _16).astype(np.int64)]
-    moved = rows.astype(np.uint64) << _16 | places & _POSITION
-    moved[rows < 0] = _NOWHERE
-    return moved
-
-
-def _hidden(run: _Run, inside: slice) -> Array:
-    size = inside.stop - inside.start
-    return np.zeros(size, np.uint16) if run.hidden is None else np.asarray(run.hidden[inside])
-
-
-def _common(work: _Work, inside: Sequence[slice]) -> Array:
-    """Fingerprints of this range that the background has often enough."""
-    if not work.background:
-        return np.empty(0, np.uint64)
-    hashes = np.concatenate([run[0][part] for run, part in zip(work.background, inside, strict=True)])
-    numbers = np.concatenate([run[1][part] for run, part in zip(work.background, inside, strict=True)])
-    order = np.argsort(hashes, kind="stable")
-    out = np.empty(len(hashes), np.uint64)
-    count = _frequent(hashes[order], numbers[order], work.notes.get("common", COMMON), out)
-    return out[:count]
 
 
 def build(
@@ -564,14 +176,14 @@ def build(
     Raises InputError where nothing can be indexed or `out` cannot be written.
     """
     with _folder(out) as folder:
-        work = _Work(Path(folder), memory)
+        work = Work(Path(folder), memory, commons=_commons(mix))
         if background is not None:
             work.notes["common"] = common
             _read_background(work, background, mix)
         _read_in(work, sources, read, mix)
         if not len(work.origins[0].rows):
             raise InputError(f"{out}: no source holds a text of {_LEAST} words or more; nothing was indexed")
-        return _finish(work, [np.ones(len(work.origins[0].rows), bool)], out, mix.id)
+        return assembled(work, [np.ones(len(work.origins[0].rows), bool)], out, mix.id)
 
 
 def _folder(out: str) -> tempfile.TemporaryDirectory[str]:
@@ -590,18 +202,36 @@ def rewritten(out: str, given: Sequence[Index], keep: Callable[[Index], Array] |
         if index.key != given[0].key:
             raise ArtefactError(f"{index.path}: was built with another key than {given[0].path}; an index has one key")
     with _folder(out) as folder:
-        work = _Work(Path(folder), memory)
+        work = Work(Path(folder), memory)
         for number, index in enumerate(given):
             about = index.about
-            work.origins.append(_Origin(index["rows"], index["tags"], index["about"], about["sources"], about["labels"]))
-            work.runs.append(_Run(index["hashes"], index["places"], work.spilled(_hidden_of(index)), number))
+            work.origins.append(Origin(index["rows"], index["tags"], index["about"], about["sources"], about["labels"]))
+            work.runs.append(Run(index["hashes"], index["places"], work.spilled(_hidden_of(index)), number))
             work.dropped.append(index["dropped"])
             for name, value in about["notes"].items():
-                work.notes[name] = value if name == "common" else work.notes.get(name, 0) + value
+                was = work.notes.get(name, 0)
+                work.notes[name] = was + value if name in ("bytes", "short") else max(was, value)
         masks = [keep(index) if keep else np.ones(len(index["rows"]), bool) for index in given]
         if not sum(int(mask.sum()) for mask in masks):
             raise InputError(f"{out}: nothing would be left in the index; delete the file instead")
-        return _finish(work, masks, out, given[0].key)
+        return assembled(work, masks, out, given[0].key)
+
+
+def kept(index: Index, sources: Sequence[str] = (), days: Sequence[str] = (), before: str | None = None, ids: Iterable[str] = ()) -> Array:
+    """Which rows stay where others are taken out: those of sources (`*` and `?` are allowed), days (2026-10-31), all days before
+    one, and ids."""
+    rows = index["rows"]
+    gone = np.zeros(len(rows), bool)
+    for source in index.about["sources"]:
+        if any(fnmatchcase(source["name"], name) for name in sources):
+            gone[source["first"] : source["first"] + source["rows"]] = True
+    named = frozenset(ids)
+    if days or before or named:
+        for row in range(len(rows)):
+            known = index.known(row)
+            day = (known.time or "")[:10]
+            gone[row] |= known.id in named or (day != "" and (day in days or (before is not None and day < before)))
+    return ~gone
 
 
 def _hidden_of(index: Index) -> Array:

@@ -7,7 +7,7 @@ the text: a place of the text is looked at for so many references at most, a see
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -109,8 +109,8 @@ def _agree(keys, at, tags, base, place, salt):  # type: ignore[no-untyped-def]
 
 @kernel
 def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, found):  # type: ignore[no-untyped-def]
-    """Compare units from here on in one direction, and note for those that agree with which. `found`: what they are worth, and the last places on
-    either side that do."""
+    """Compare units from here on in one direction, and note for those that agree with which. `found`: what they are worth, and
+    the last places on either side that do."""
     length = len(keys)
     total = 0
     last_at, last_place = at - step, place - step
@@ -263,18 +263,21 @@ def matches(given: Units, prints: tuple[Array, Array], index: Index, mix: Mix) -
     count = _looked_up(hashes, passed[:count], prefix, shift, index["hashes"], index["places"], seeds, seed_places, texts)
     if count == 0:
         return []
-    worth = worth_of(given.weights)
+    worth = worth_of(given)
     out, evidence = np.empty((min(count, _MOST), _COLUMNS), np.int64), np.empty(min(count, _MOST))
     count = _aligned(
         given.keys, given.weights, worth, starts, texts, seeds[:count], seed_places[:count],
         *index.columns, index["tags"], mix.numbers[4], out, evidence,
     )  # fmt: skip
-    return [Match(*row, told) for row, told in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
+    return [Match._make((*row, told)) for row, told in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
 
 
-def worth_of(weights: Array) -> Array:
-    """What units count for where texts are compared, in eighths of a word."""
-    return np.where(weights == PER_WORD, _WORD_WORTH, _CHARACTER_WORTH)
+def worth_of(given: Units) -> Array:
+    """What units count for where texts are compared, in eighths of a word: nothing where one or two of them are repeated."""
+    worth = np.where(given.weights == PER_WORD, _WORD_WORTH, _CHARACTER_WORTH)
+    for apart in (1, 2):
+        worth[apart:][given.keys[apart:] == given.keys[:-apart]] = 0
+    return worth
 
 
 def exact_digest(read: Tokens, first: int, last: int, mix: Mix) -> int:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from decontam import manifest, preflight, proof, signing
 from decontam.codecs import describe
-from decontam.config import Config, fingerprint, rules_of
+from decontam.config import Config, chain_of, fingerprint, rules_of
 from decontam.errors import BooksError, InputError
 from decontam.folders import Folder, folder_of
 from decontam.inputs import Shard, Skipped
@@ -185,6 +185,7 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     began, started = manifest.now(), perf_counter()
     rules = rules_of(job.config)
     digest = fingerprint(job.config, rules) if job.limit is None else f"{fingerprint(job.config, rules)}:{job.limit}"
+    chain_of(job.config)  # what it needs is there, before anything is written
     preflight.check(job.shards, layout_of(job.config))
     if job.out is None:
         outcome = _screen(job, job.shards, digest, watch)

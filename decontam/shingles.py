@@ -12,6 +12,7 @@ in a row hold one: where the least of them stands in the first half, a shingle b
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -228,6 +229,32 @@ def units(read: Tokens) -> Units:
     keys, weights, places = np.empty(most, np.uint64), np.empty(most, np.uint8), np.empty(most, np.int32)
     count = _units(read.keys, read.kinds, *masks, keys, weights, places)
     return Units(keys[:count], weights[:count], places[:count])
+
+
+def pieces_of(data: bytes) -> Iterator[tuple[Tokens, Units]]:
+    """The tokens and units of a text, piece by piece."""
+    at = 0
+    while at < len(data):
+        read = tokenised(data, at)
+        yield read, units(read)
+        at = read.next
+
+
+def whole_units(data: bytes) -> tuple[Tokens, Units]:
+    """The same in one piece."""
+    pieces = list(pieces_of(data))
+    if len(pieces) == 1:
+        return pieces[0]
+    places, passed = [], 0
+    for read, given in pieces:
+        places.append(given.places + passed)
+        passed += len(read.keys)
+    columns = [np.concatenate(column) for column in zip(*(read[:4] for read, _ in pieces), strict=True)]
+    if not columns:
+        read = tokenised(b"")
+        return read, units(read)
+    keys, weights = (np.concatenate(column) for column in zip(*(given[:2] for _, given in pieces), strict=True))
+    return Tokens._make((*columns, len(data))), Units(keys, weights, np.concatenate(places))
 
 
 @kernel

@@ -24,7 +24,21 @@ class Commands(click.Group):
     """
 
     package = "decontam.cli"
-    modules: tuple[str, ...] = ("run", "scan", "find", "quarantine", "verify", "gate", "why", "sign", "rules", "model", "config", "samples")
+    modules: tuple[str, ...] = (
+        "run",
+        "scan",
+        "find",
+        "index",
+        "quarantine",
+        "verify",
+        "gate",
+        "why",
+        "sign",
+        "rules",
+        "model",
+        "config",
+        "samples",
+    )
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.modules)

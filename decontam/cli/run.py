@@ -81,6 +81,9 @@ def _lines(log_format: str) -> Any:
 @click.option("--quarantine", metavar="DIR", help="Another place for the records taken out: a folder or a URL.")
 @click.option("--files-from", metavar="FILE", help="Read more inputs from FILE, one a line; - is stdin.")
 @click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
+@click.option("--index", "indexes", multiple=True, metavar="FILE", help="Look for the texts of this index, too; repeatable.")
+@click.option("--key-env", metavar="NAME", help="The environment variable that holds the key of indexes and pseudonyms.")
+@click.option("--key-file", metavar="FILE", help="The file that holds it.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one. [default: one per core]")
 @click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
@@ -94,7 +97,8 @@ def _lines(log_format: str) -> Any:
 @click.option("--sign-key", metavar="FILE", help="Sign the run digest with the Ed25519 key in this PEM file.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, files_from: str | None, config_name: str | None,
-            workers: int | None, text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
+            indexes: tuple[str, ...], key_env: str | None, key_file: str | None, workers: int | None, text_key: tuple[str, ...],
+            id_key: str | None, screen: str | None, limit: int | None,
             dry_run: bool, overwrite: bool, kept: str | None,
             zstd_level: int | None, max_error_rate: float | None, sign_key: str | None, log_format: str) -> None:  # fmt: skip
     """Screen shards of JSON lines: files, folders, globs or URLs.
@@ -102,7 +106,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
     DIR gets kept/, quarantine/, findings/ and errors/ with a file for each shard that has something to say, and
     manifest.json, report.json, metrics.prom. Run the same command again to finish what was interrupted.
     """
-    from decontam.config import expired, load_config
+    from decontam.config import expired, load_config, with_indexes
     from decontam.inputs import discover, listed
     from decontam.report import summary
 
@@ -117,6 +121,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
             }
         ),
     )
+    config = with_indexes(config, indexes, key_env, key_file)
     if files_from:
         with click.open_file(files_from) as lines:
             inputs += tuple(listed(lines))

@@ -117,7 +117,7 @@ class Known:
     keyed = True
 
     @classmethod
-    def load(cls, options: Mapping[str, Any], scanner: Scanner, key: Key | None = None) -> Known | None:
+    def load(cls, options: Mapping[str, Any], scanner: Scanner | None, key: Key | None = None) -> Known | None:
         """The stage, its indexes open; None where it has none. Raises ConfigError, ArtefactError."""
         given = _checked(options)
         if not given.indexes:
@@ -151,9 +151,9 @@ class Known:
         from decontam.shingles import shingles
 
         found: list[list[_Passage]] = [[] for _ in self.indexes]
-        weights = []
+        texts = []
         for read, given in _pieces(view):
-            weights.append(given.weights)  # what two pieces share is counted twice: a hundredth
+            texts.append(given)  # what two pieces share is counted twice: a hundredth
             prints: dict[str | None, Any] = {}
             for passages, (index, mix) in zip(found, self.indexes, strict=True):
                 if mix.id not in prints:
@@ -162,7 +162,7 @@ class Known:
         findings: list[Finding] = []
         for passages, (index, _) in zip(found, self.indexes, strict=True):
             if passages:
-                worth = sum(int(worth_of(each).sum()) for each in weights)
+                worth = sum(int(worth_of(each).sum()) for each in texts)
                 findings += self._findings(view, index, passages, worth)
         return findings
 
@@ -176,7 +176,7 @@ class Known:
             strength = self._strength(told)
             if strength is not None:
                 weighed.append((-told.worth, -told.evidence, row, told, strength))
-        claims, findings = _Claims(), []
+        claims, findings = _Claims(), list[Finding]()
         for _, _, row, told, strength in sorted(weighed, key=lambda each: each[:3]):
             mine = [each for each in by_row[row] if claims.share(each.start, each.end) < _EXPLAINED]
             if not mine:
@@ -197,20 +197,24 @@ class Known:
 
     def _of(self, view: View, index: Index, row: int, passages: Sequence[_Passage], told: _Told, strength: Strength,
             worth: int) -> Iterator[Finding]:  # fmt: skip
+        from decontam.indexes import UNITS
+
         known, given = index.known(row), index["rows"][row]
         of_known, of_text = min(1.0, told.worth / int(given["worth"])), min(1.0, told.worth / max(1, worth))
         detail: dict[str, Any] = {
             "id": known.id, "source": known.source, "start": known.start, "end": known.end, "part": known.part,
-            "of_known": round(of_known, 4), "of_text": round(of_text, 4), "words": told.worth // 8, "rare_words": round(told.words), "shingles": told.shingles, "evidence": round(told.evidence, 2),
+            "of_known": round(of_known, 4), "of_text": round(of_text, 4), "words": told.worth // 8, "rare_words": round(told.words),
+            "shingles": told.shingles, "evidence": round(told.evidence, 2),
         }  # fmt: skip
         detail |= {name: value for name, value in (("model", known.model), ("time", known.time)) if value is not None}
         if known.copies > 1:
             detail["copies"] = known.copies
         together = list(_together(passages))
+        passed = int(given["piece"]) * UNITS
         at = character_offsets(view.data, (offset for each in together for offset in each[:2]))
         for start, end, first, last in together:
             span = Span(at[start], at[end])
-            units = {"units": [first, last]}
+            units = {"units": [passed + first, passed + last]}
             yield Finding(view.field.path, self.name, index.name, index.digest[:12], KIND, span, strength, max(of_known, of_text),
                           known.provider, {**detail, **units})  # fmt: skip
 
@@ -279,11 +283,13 @@ def _pieces(view: View) -> Iterator[tuple[Tokens, Units]]:
 
 def _passages(read: Tokens, given: Units, prints: Any, index: Index, mix: Mix) -> Iterator[_Passage]:
     from decontam.known import SHORT, exact_digest, matches, worth_of
+    from decontam.shingles import Units
 
     for match in matches(given, prints, index, mix):
         first, last = int(given.places[match.start]), int(given.places[match.end - 1])
         row = index["rows"][match.row]
-        of = int(worth_of(given.weights[match.start : match.end]).sum())
+        part = Units(*(column[match.start : match.end] for column in given))
+        of = int(worth_of(part).sum())
         exact = match.worth == of == int(row["worth"])
         if exact and match.end - match.start < SHORT:
             exact = exact_digest(read, first, last, mix) == int(row["exact"])

@@ -214,7 +214,7 @@ def test_a_broken_element_costs_no_other(indent: int | None, tmp_path: Path) -> 
     assert reading.report.unread() + reading.report.cut >= 1
 
 
-JUNK = [b"", b"   ", b"not json", b"{", b"[", b'{"a": ', b'{"a": "b', b'"text"', b"7", b"null", b"}", b'{"a": [{"b": 1}', b"data: {", b"data: x", b": ping", b"\xff\xfe", b"<html>"]
+JUNK = [b"", b"   ", b"not json", b"{", b"[", b'{"a": ', b'{"a": "b', b'"text"', b"7", b"null", b"}", b'{"a": [{"b": 1}', b"data: {", b"data: x", b": ping", b"[INFO] up", b"2024-01-01 00:00:00 {", b"{}", b"]", b"\xff\xfe", b"<html>"]
 
 
 @given(order=st.lists(st.one_of(st.integers(0, 4), st.sampled_from(JUNK)), max_size=14), newline=st.sampled_from([b"\n", b"\r\n"]))
@@ -295,3 +295,11 @@ def test_plain_text_is_read_by_lines_paragraphs_or_files(by: Any, expected: list
     assert expected == [each.text for each in references]
     assert expected == [data[each.start : each.end].decode() for each in references]
     assert {"text"} == {each.part for each in references}
+
+
+def test_a_log_of_beginnings_is_read_in_time_that_grows_with_it() -> None:
+    """Each line may begin a record that goes on for ever, and each other one is a record: it must not be read over and over."""
+    data = b'{"a":\n{"n": 1}\n' * 5_000
+    units = list(lines.units(io.BytesIO(data), MOST))
+
+    assert len(units) < 10_000

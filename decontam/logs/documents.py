@@ -17,7 +17,7 @@ _INSIDE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _SPACE = re.compile(rb"[\s\xef\xbb\xbf]*")
 _PLAIN = re.compile(rb"[^,\]}\s]*")
-_FRESH = re.compile(rb"\n([ \t]*)[{\[]")
+_FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"\s*:')
 _OPEN = (b"{", b"[")
 
 Path = tuple[str, ...]
@@ -57,7 +57,7 @@ class _Window:
         return match, (match.end() + self._base if match else at)
 
     def indent(self, at: int) -> bytes | None:
-        """The blanks before a position, where nothing else stands before it on its line."""
+        """The blanks before a position, where nothing else stands before it on its line and there are lines at all."""
         line = self._data.rfind(b"\n", 0, at - self._base) + 1
         before = self._data[line : at - self._base]
         return before if not before.strip() and (line or not self._base) else None
@@ -71,11 +71,7 @@ class _Window:
 
 
 class _Broken(Exception):
-    """The document is no JSON at `at`."""
-
-    def __init__(self, at: int, message: str) -> None:
-        super().__init__(message)
-        self.at = at
+    """The document is no JSON where it is being read."""
 
 
 def units(reader: Reader, most: int, lists: tuple[Path, ...]) -> Iterator[Unit]:
@@ -91,25 +87,30 @@ class _Document:
         self._at = 0
         self._keep = 0  # what must stay in memory: the beginning of what is being read
         self._found = False
+        self._first_key = b""
         self._large = False  # what is being read is more than may be held, and was let go
 
     def __iter__(self) -> Iterator[Unit]:
-        while sign := self._sign():
+        while sign := self._next():
             self._keep, self._found, self._large = self._at, False, False
             if sign in (b",", b"]", b"}"):  # left over where reading began afresh
                 self._at += 1
                 continue
             try:
                 yield from self._value(())
-            except _Broken as broken:
-                yield from self._afresh(broken)
+            except _Broken:
+                yield from self._afresh()
+
+    def _next(self) -> bytes:
+        self._keep = self._at
+        return self._sign()
 
     def _sign(self) -> bytes:
         """The next byte that is no blank; nothing at the end."""
         while True:
             _, self._at = self._window.matches(_SPACE, self._at)
             sign = self._window.bytes(self._at, self._at + 1)
-            if sign or not self._window.more(min(self._keep, self._at) if self._keep else self._at):
+            if sign or not self._window.more(self._keep):
                 return sign
 
     def _value(self, path: Path) -> Iterator[Unit]:
@@ -128,7 +129,7 @@ class _Document:
 
     def _unit(self, start: int, among: str) -> Unit:
         """What was just read, from `start` on."""
-        if self._large:
+        if self._large or self._at - start > self._most:
             self._large = False
             return Unit(None, start, self._at, among, problem=TOO_LARGE, message=f"{self._at - start:,} bytes, at most {self._most:,} are read")
         return unit_of(self._window.bytes(start, self._at), start, among)
@@ -153,16 +154,35 @@ class _Document:
                 if sign == b"]":
                     return
             elif sign in (b"}", b":", b""):
-                raise _Broken(self._at, "a list is not closed")
+                raise _Broken
             else:
-                start = self._at
-                self._keep = start
-                self._skip()
-                unit = self._unit(start, among)
-                if unit.cut or unit.problem == MALFORMED:
-                    self._at = self._fresh_start(start, self._at)
-                    unit = unit_of(self._window.bytes(start, self._at), start, among)
-                yield unit
+                yield self._element(among)
+
+    def _element(self, among: str) -> Unit:
+        """The element that begins here. If it is broken, it ends where the next one seems to begin."""
+        start = self._keep = self._at
+        try:
+            self._skip()
+            unit = self._unit(start, among)
+        except _Broken:
+            self._at = self._window.end
+            unit = self._broken(start, self._fresh_start(start), among)
+        else:
+            if unit.cut or unit.problem == MALFORMED:
+                end = self._at
+                fresh = self._fresh_start(start)
+                closed = self._sign() in (b",", b"]") and fresh >= end
+                unit = self._broken(start, end if closed else fresh, among)
+            elif key := _FIRST_KEY.match(self._window.bytes(start, start + 200)):
+                self._first_key = key.group()
+        return unit
+
+    def _broken(self, start: int, end: int, among: str) -> Unit:
+        """What is broken as one unit; reading goes on at its end."""
+        self._at = end
+        data = self._window.bytes(start, end).rstrip(b", \t\r\n")
+        unit = unit_of(data, start, among)
+        return unit if unit.cut or unit.problem else unit._replace(problem=MALFORMED, message=f"not JSON near byte {start:,}")
 
     def _members(self, path: Path) -> Iterator[Unit]:
         """The lists in the object that begins here."""
@@ -178,7 +198,7 @@ class _Document:
                 continue
             key = self._key()
             if self._sign() != b":":
-                raise _Broken(self._at, "a key is not followed by a colon")
+                raise _Broken
             self._at += 1
             self._sign()
             inner = (*path, key)
@@ -194,11 +214,13 @@ class _Document:
                 self._at = end
                 return match.group(1).decode("utf-8", "replace")
             if self._window.bytes(self._at, self._at + 1) != b'"' or self._window.held() > self._most or not self._more(self._at):
-                raise _Broken(self._at, "a key was expected")
+                raise _Broken
 
     def _more(self, at: int) -> bool:
         """Read on; let go of what is being read, up to `at`, where it becomes too much."""
-        if self._window.end - self._keep > self._most:
+        if self._window.end - self._keep > self._most and not self._large:
+            if self._fresh_start(self._keep) < self._window.end:
+                raise _Broken  # it did not close, and another record begins
             self._large = True
         if self._large:
             self._keep = at
@@ -219,7 +241,7 @@ class _Document:
             match, end = self._window.matches(_PLAIN, at)
             if end < self._window.end or not self._more(at):
                 if match is None or not match.group():
-                    raise _Broken(at, "a value was expected")
+                    raise _Broken
                 return end
 
     def _behind_string(self, at: int) -> int:
@@ -229,7 +251,7 @@ class _Document:
             if self._window.bytes(at, at + 1) == b'"':
                 return at + 1
             if not self._more(at):
-                raise _Broken(at, "it is cut off")
+                raise _Broken
 
     def _behind_brackets(self, at: int) -> int:
         depth = 0
@@ -247,26 +269,20 @@ class _Document:
             elif not token:
                 end = self._window.end
                 if not self._more(end):
-                    raise _Broken(end, "it is cut off")
+                    raise _Broken
             at = end
 
-    def _fresh_start(self, start: int, end: int) -> int:
-        """Where the next record begins, on a line of its own with the indent of the broken one, as far as is known; else `end`."""
+    def _fresh_start(self, start: int) -> int:
+        """Where the record after the one that begins at `start` seems to begin: on a line with the same indent, or, where
+        there are no lines, with the key that others begin with; what is in memory ends there otherwise."""
         indent = self._window.indent(start)
-        at = start + 1
-        while indent is not None:
-            match, behind = self._window.find(_FRESH, at)
-            if match is None or self._window.position(match) >= end:
-                break
-            if match.group(1) == indent:
-                return behind - 1
-            at = behind - 1
-        return end
+        begins = rb"\n" + re.escape(indent) + rb"(?=[{\[])" if indent is not None else b"(?=" + re.escape(self._first_key) + b")"
+        if indent is None and not self._first_key:
+            return self._window.end
+        match, end = self._window.find(re.compile(begins), start + 1)
+        return end if match else self._window.end
 
-    def _afresh(self, broken: _Broken) -> Iterator[Unit]:
+    def _afresh(self) -> Iterator[Unit]:
         """What is broken as one unit; reading goes on at the next line that looks like a record."""
         start = self._keep
-        fresh = self._fresh_start(start, self._window.end)
-        unit = unit_of(self._window.bytes(start, fresh), start)
-        yield unit if unit.cut or unit.problem else unit._replace(problem=MALFORMED, message=f"not JSON at byte {broken.at:,}: {broken}")
-        self._at = self._keep = fresh
+        yield self._broken(start, self._fresh_start(start), LINES)

@@ -18,6 +18,7 @@ _STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
 _SPACE = re.compile(rb"[\s\xef\xbb\xbf]*")
 _PLAIN = re.compile(rb"[^,\]}\s]*")
 _FIRST_KEY = re.compile(rb'\{\s*"[^"\\]*"\s*:')
+_BEFORE = 200  # bytes before an element that stay in memory: they tell how it is indented
 _OPEN = (b"{", b"[")
 
 Path = tuple[str, ...]
@@ -34,6 +35,7 @@ class _Window:
 
     def more(self, keep: int) -> bool:
         """Read on, and forget what stands before `keep`. Whether there was more."""
+        keep = max(self._base, keep - _BEFORE)
         data = self._reader.read(max(BLOCK, len(self._data)))  # as much again, so that a long element is not scanned over and over
         self._data = self._data[keep - self._base :] + data
         self._base = keep
@@ -43,7 +45,7 @@ class _Window:
     def held(self) -> int:
         return len(self._data)
 
-    def bytes(self, start: int, end: int | None = None) -> bytes:
+    def held_bytes(self, start: int, end: int | None = None) -> bytes:
         return self._data[start - self._base : None if end is None else end - self._base]
 
     def find(self, pattern: re.Pattern[bytes], at: int) -> tuple[re.Match[bytes] | None, int]:
@@ -70,13 +72,15 @@ class _Window:
         return match.start() + self._base
 
 
-class _Broken(Exception):
+class _BrokenError(Exception):
     """The document is no JSON where it is being read."""
 
 
 def units(reader: Reader, most: int, lists: tuple[Path, ...]) -> Iterator[Unit]:
     """The elements of the lists of a document, or the document itself where it has no such list. `most` is in bytes."""
-    yield from _Document(reader, most, {(): True, **{path[:length]: length == len(path) for path in lists for length in range(1, len(path) + 1)}})
+    yield from _Document(
+        reader, most, {(): True, **{path[:length]: length == len(path) for path in lists for length in range(1, len(path) + 1)}}
+    )
 
 
 class _Document:
@@ -98,7 +102,7 @@ class _Document:
                 continue
             try:
                 yield from self._value(())
-            except _Broken:
+            except _BrokenError:
                 yield from self._afresh()
 
     def _next(self) -> bytes:
@@ -109,7 +113,7 @@ class _Document:
         """The next byte that is no blank; nothing at the end."""
         while True:
             _, self._at = self._window.matches(_SPACE, self._at)
-            sign = self._window.bytes(self._at, self._at + 1)
+            sign = self._window.held_bytes(self._at, self._at + 1)
             if sign or not self._window.more(self._keep):
                 return sign
 
@@ -131,8 +135,10 @@ class _Document:
         """What was just read, from `start` on."""
         if self._large or self._at - start > self._most:
             self._large = False
-            return Unit(None, start, self._at, among, problem=TOO_LARGE, message=f"{self._at - start:,} bytes, at most {self._most:,} are read")
-        return unit_of(self._window.bytes(start, self._at), start, among)
+            return Unit(
+                None, start, self._at, among, problem=TOO_LARGE, message=f"{self._at - start:,} bytes, at most {self._most:,} are read"
+            )
+        return unit_of(self._window.held_bytes(start, self._at), start, among)
 
     def _holds_objects(self, path: Path) -> bool:
         """Whether the list that begins here is one of objects (of anything, where it is the document itself)."""
@@ -154,7 +160,7 @@ class _Document:
                 if sign == b"]":
                     return
             elif sign in (b"}", b":", b""):
-                raise _Broken
+                raise _BrokenError
             else:
                 yield self._element(among)
 
@@ -164,7 +170,7 @@ class _Document:
         try:
             self._skip()
             unit = self._unit(start, among)
-        except _Broken:
+        except _BrokenError:
             self._at = self._window.end
             unit = self._broken(start, self._fresh_start(start), among)
         else:
@@ -173,14 +179,14 @@ class _Document:
                 fresh = self._fresh_start(start)
                 closed = self._sign() in (b",", b"]") and fresh >= end
                 unit = self._broken(start, end if closed else fresh, among)
-            elif key := _FIRST_KEY.match(self._window.bytes(start, start + 200)):
+            elif key := _FIRST_KEY.match(self._window.held_bytes(start, start + 200)):
                 self._first_key = key.group()
         return unit
 
     def _broken(self, start: int, end: int, among: str) -> Unit:
         """What is broken as one unit; reading goes on at its end."""
         self._at = end
-        data = self._window.bytes(start, end).rstrip(b", \t\r\n")
+        data = self._window.held_bytes(start, end).rstrip(b", \t\r\n")
         unit = unit_of(data, start, among)
         return unit if unit.cut or unit.problem else unit._replace(problem=MALFORMED, message=f"not JSON near byte {start:,}")
 
@@ -198,7 +204,7 @@ class _Document:
                 continue
             key = self._key()
             if self._sign() != b":":
-                raise _Broken
+                raise _BrokenError
             self._at += 1
             self._sign()
             inner = (*path, key)
@@ -213,14 +219,14 @@ class _Document:
             if match is not None:
                 self._at = end
                 return match.group(1).decode("utf-8", "replace")
-            if self._window.bytes(self._at, self._at + 1) != b'"' or self._window.held() > self._most or not self._more(self._at):
-                raise _Broken
+            if self._window.held_bytes(self._at, self._at + 1) != b'"' or self._window.held() > self._most or not self._more(self._at):
+                raise _BrokenError
 
     def _more(self, at: int) -> bool:
         """Read on; let go of what is being read, up to `at`, where it becomes too much."""
         if self._window.end - self._keep > self._most and not self._large:
             if self._fresh_start(self._keep) < self._window.end:
-                raise _Broken  # it did not close, and another record begins
+                raise _BrokenError  # it did not close, and another record begins
             self._large = True
         if self._large:
             self._keep = at
@@ -228,7 +234,7 @@ class _Document:
 
     def _skip(self) -> None:
         """Go behind the value that begins here."""
-        sign = self._window.bytes(self._at, self._at + 1)
+        sign = self._window.held_bytes(self._at, self._at + 1)
         if sign == b'"':
             self._at = self._behind_string(self._at)
         elif sign in _OPEN:
@@ -241,35 +247,34 @@ class _Document:
             match, end = self._window.matches(_PLAIN, at)
             if end < self._window.end or not self._more(at):
                 if match is None or not match.group():
-                    raise _Broken
+                    raise _BrokenError
                 return end
 
     def _behind_string(self, at: int) -> int:
         at += 1
         while True:
             _, at = self._window.matches(_INSIDE, at)
-            if self._window.bytes(at, at + 1) == b'"':
+            if self._window.held_bytes(at, at + 1) == b'"':
                 return at + 1
             if not self._more(at):
-                raise _Broken
+                raise _BrokenError
 
     def _behind_brackets(self, at: int) -> int:
         depth = 0
         while True:
             match, end = self._window.find(_NEST, at)
-            token = match.group() if match else b""
-            if token in _OPEN:
+            if match is None:
+                end = self._window.end
+                if not self._more(end):
+                    raise _BrokenError
+            elif match.group() in _OPEN:
                 depth += 1
-            elif token in (b"}", b"]"):
+            elif match.group() in (b"}", b"]"):
                 depth -= 1
                 if depth == 0:
                     return end
-            elif token == b'"':  # of a string that goes on behind what is in memory
+            elif match.group() == b'"':  # of a string that goes on behind what is in memory
                 end = self._behind_string(self._window.position(match))
-            elif not token:
-                end = self._window.end
-                if not self._more(end):
-                    raise _Broken
             at = end
 
     def _fresh_start(self, start: int) -> int:

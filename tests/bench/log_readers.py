@@ -29,12 +29,49 @@ from decontam.logs.report import Report
 from decontam.types import Reference
 
 _KINDS = ("payload-json", "stream-sse", "stream-ndjson")
-_PIECES = ("content", "text", "delta", "thinking", "reasoning_content", "completion", "result", "partial_json", "arguments", "refusal", "Content")
+_PIECES = (
+    "content",
+    "text",
+    "delta",
+    "thinking",
+    "reasoning_content",
+    "completion",
+    "result",
+    "partial_json",
+    "arguments",
+    "refusal",
+    "Content",
+)
 _INDICES = ("index", "output_index", "content_index", "summary_index")
-_NO_PIECES = ("message", "response", "item", "part", "logprobs", "usage", "token", "annotation", "step_details", "object", "groundingMetadata", "citations", "tool_calls")
+_NO_PIECES = (
+    "message",
+    "response",
+    "item",
+    "part",
+    "logprobs",
+    "usage",
+    "token",
+    "annotation",
+    "step_details",
+    "object",
+    "groundingMetadata",
+    "citations",
+    "tool_calls",
+)
 _SAME = [{"google-gemini", "google-vertex"}, {"azure-openai", "azure-ai"}, {"huggingface", "huggingface-tgi", "cerebras"}]
 # Servers of models of others: their payloads look like anybody's, and only a host can tell.
-_GATEWAYS = {"local-openai-compatible", "portkey", "gpustack", "together", "databricks", "openrouter", "azure-ai", "writer", "ollama", "huggingface"}
+_GATEWAYS = {
+    "local-openai-compatible",
+    "portkey",
+    "gpustack",
+    "together",
+    "databricks",
+    "openrouter",
+    "azure-ai",
+    "writer",
+    "ollama",
+    "huggingface",
+}
 
 
 def main(misses: bool) -> None:
@@ -130,7 +167,11 @@ def _is_together(text: str, references: list[Reference]) -> bool:
         if isinstance(event, dict) and not str(event.get("type", "")).endswith((".done", ".added", ".completed")):
             for group, piece in _pieces(event):
                 streams[group].append(piece)
-    return all(_letters("".join(pieces)) in said for group, pieces in streams.items() if "argument" not in str(group) and group[-1] != "partial_json")
+    return all(
+        _letters("".join(pieces)) in said
+        for group, pieces in streams.items()
+        if "argument" not in str(group) and group[-1] != "partial_json"
+    )
 
 
 def _letters(text: str) -> str:

@@ -24,90 +24,61 @@ _TITLED = re.compile(
 MASKS = ("[EMAIL]", "***", "<PERSON>", "XX", "[MASK]", "█████", "[REDACTED]", "某某")
 _RATES = (5, 10, 20, 30)  # percent of words
 
-_WORDS = (
-    "harbour", "seldom", "yellow", "carpet", "under", "twelve", "always", "window", "bring", "quiet", "river", "almost", "garden", "against", "letter",
-    "winter", "simple", "between", "market", "often", "bridge", "second", "paper", "toward", "morning", "copper", "near", "village", "without", "stone",
-)  # fmt: skip
-_HAN_WORDS = (
-    "窗户",
-    "慢慢",
-    "河边",
-    "桌子",
-    "常常",
-    "远处",
-    "铜钱",
-    "早晨",
-    "村庄",
-    "石头",
-    "信纸",
-    "旁边",
-    "黄色",
-    "安静",
-    "桥上",
-    "几乎",
-    "冬天",
-    "市场",
+
+def _listed(words: str) -> tuple[str, ...]:
+    return tuple(words.split())
+
+
+_WORDS = _listed(
+    "harbour seldom yellow carpet under twelve always window bring quiet river almost garden against letter winter simple between market often "
+    "bridge second paper toward morning copper near village without stone"
 )
-_KANA_WORDS = ("まどを", "ゆっくり", "かわべ", "つくえ", "いつも", "とおく", "あさの", "むらで", "いしと", "てがみ")
-_NAMES = (
-    "Odalys",
-    "Brennwald",
-    "Marten",
-    "Ilse",
-    "Tarkovi",
-    "Weyland",
-    "Quillon",
-    "Harrow",
-    "Pettibone",
-    "Sandoval",
-    "Ferris",
-    "Lindqvist",
-)
+_HAN_WORDS = _listed("窗户 慢慢 河边 桌子 常常 远处 铜钱 早晨 村庄 石头 信纸 旁边 黄色 安静 桥上 几乎 冬天 市场")
+_KANA_WORDS = _listed("まどを ゆっくり かわべ つくえ いつも とおく あさの むらで いしと てがみ")
+_NAMES = _listed("Odalys Brennwald Marten Ilse Tarkovi Weyland Quillon Harrow Pettibone Sandoval Ferris Lindqvist")
 _BRANDS = {
-    "OpenAI": "Northlake", "ChatGPT": "Larkspur", "GPT": "LRK", "Google": "Veridan", "Microsoft": "Halberd", "Anthropic": "Copperfield", "Claude": "Tobias",
-    "Gemini": "Aldous", "Meta": "Ostrava", "Amazon": "Drumlin", "阿里巴巴": "青石集团", "阿里": "青石", "通义千问": "万象问答", "百度": "云岭", "文心一言": "山海一问",
-    "腾讯": "星河", "微软": "长桥", "谷歌": "北辰", "字节跳动": "飞鸟科技", "豆包": "小满", "华为": "昆仑", "商汤": "松涛", "讯飞": "听雨",
-}  # fmt: skip
-_SURNAMES = "谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋"
-# Frequent characters that differ: simplified, traditional.
-_TRADITIONAL = dict(
-    zip(
-        "这个们来时会对说国学过样后为还进与种问动现实应从当经气电见长东车马鸟鱼门间开关闻听读语话请让认识谁难书写画图云风飞龙凤头发体边远近达运送选连达"
-        "义务产业农医药术机构权极级约纪红绿蓝练组织终结给统计设备变树条极标准确欢乐买卖钱银铁钟针镜爱亲戚谢谢证词译论议记论让页预项顺须顾题颜顿专转轮软轻输",
-        "這個們來時會對說國學過樣後為還進與種問動現實應從當經氣電見長東車馬鳥魚門間開關聞聽讀語話請讓認識誰難書寫畫圖雲風飛龍鳳頭發體邊遠近達運送選連達"
-        "義務產業農醫藥術機構權極級約紀紅綠藍練組織終結給統計設備變樹條極標準確歡樂買賣錢銀鐵鐘針鏡愛親戚謝謝證詞譯論議記論讓頁預項順須顧題顏頓專轉輪軟輕輸",
-        strict=True,
-    )
-)
-_SIMPLIFIED = {traditional: simplified for simplified, traditional in _TRADITIONAL.items()}
-_COMPATIBLE = {
-    "fi": "ﬁ",
-    "fl": "ﬂ",
-    "ff": "ﬀ",
-    "...": "…",
-    "No": "№",
-    "2": "²",
-    "ω": "Ω",
-    "c": "ⅽ",
-    "i": "ⅰ",
-    "ー": "ｰ",
-}  # what NFKC takes back
-_PUNCTUATION = {
-    ",": ";",
-    ".": "!",
-    ";": ",",
-    ":": " -",
-    "'": "’",
-    '"': "”",
-    "-": "—",
-    "!": ".",
-    "?": ".",
-    "，": "、",
-    "。": "！",
-    "；": "，",
-    "（": "(",
-    "）": ")",
+    "OpenAI": "Northlake",
+    "ChatGPT": "Larkspur",
+    "GPT": "LRK",
+    "Google": "Veridan",
+    "Microsoft": "Halberd",
+    "Anthropic": "Copperfield",
+    "Claude": "Tobias",
+    "Gemini": "Aldous",
+    "Meta": "Ostrava",
+    "Amazon": "Drumlin",
+    "阿里巴巴": "青石集团",
+    "阿里": "青石",
+    "通义千问": "万象问答",
+    "百度": "云岭",
+    "文心一言": "山海一问",
+    "腾讯": "星河",
+    "微软": "长桥",
+    "谷歌": "北辰",
+    "字节跳动": "飞鸟科技",
+    "豆包": "小满",
+    "华为": "昆仑",
+    "商汤": "松涛",
+    "讯飞": "听雨",
 }
+_BRAND = re.compile("|".join(sorted(map(re.escape, _BRANDS), key=len, reverse=True)))
+_SURNAMES = "谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋"
+# Frequent characters that differ.
+_SIMPLE = (
+    "这个们来时会对说国学过样后为还进与种问动现实应从当经气电见长东车马鸟鱼门间开关闻听读语话请让认识谁难书写画图云风飞龙凤头发体边远"
+    "达运选连义务产业农医药术机构权极级约纪红绿蓝练组织终结给统计设备变树条标准确欢乐买卖钱银铁钟针镜爱亲谢证词译论议记页预项顺须顾题"
+    "颜顿专转轮软轻输"
+)
+_FULL = (
+    "這個們來時會對說國學過樣後為還進與種問動現實應從當經氣電見長東車馬鳥魚門間開關聞聽讀語話請讓認識誰難書寫畫圖雲風飛龍鳳頭發體邊遠"
+    "達運選連義務產業農醫藥術機構權極級約紀紅綠藍練組織終結給統計設備變樹條標準確歡樂買賣錢銀鐵鐘針鏡愛親謝證詞譯論議記頁預項順須顧題"
+    "顏頓專轉輪軟輕輸"
+)
+_TRADITIONAL = dict(zip(_SIMPLE, _FULL, strict=True))
+_SIMPLIFIED = dict(zip(_FULL, _SIMPLE, strict=True))
+# What NFKC takes back.
+_COMPATIBLE = {"fi": "ﬁ", "fl": "ﬂ", "ff": "ﬀ", "...": "…", "No": "№", "2": "²", "ω": "Ω", "c": "ⅽ", "i": "ⅰ", "ー": "ｰ"}
+_PUNCTUATION = dict(zip(",.;:'\"-!?，。；（）", ";!,—’”—..、！，()", strict=True))
 
 
 def words_of(text: str) -> list[tuple[int, int]]:
@@ -167,7 +138,7 @@ def _repunctuated(text: str, draw: random.Random) -> str:
     return "".join(_PUNCTUATION.get(one, one) if draw.random() < 0.8 else one for one in text)
 
 
-def _unpunctuated(text: str, draw: random.Random) -> str:
+def _unpunctuated(text: str) -> str:
     return "".join(one for one in text if not unicodedata.category(one).startswith("P"))
 
 
@@ -215,7 +186,6 @@ def _other_digits(digits: str, draw: random.Random) -> str:
 
 def _renamed(text: str, draw: random.Random) -> str:
     """Other names, brands and numbers: capitalised words inside a sentence, what is known, surnames before a title, digits."""
-    brands = re.compile("|".join(sorted(map(re.escape, _BRANDS), key=len, reverse=True)))
     known: dict[str, str] = {}
 
     def name(match: re.Match[str]) -> str:
@@ -223,7 +193,7 @@ def _renamed(text: str, draw: random.Random) -> str:
             known.setdefault(each, draw.choice(_NAMES))
         return " ".join(known[each] for each in match.group().split())
 
-    text = brands.sub(lambda match: _BRANDS[match.group()], text)
+    text = _BRAND.sub(lambda match: _BRANDS[match.group()], text)
     text = _TITLED.sub(lambda match: draw.choice(_SURNAMES), text)
     text = _NAME.sub(name, text)
     return re.sub(r"\d+", lambda match: _other_digits(match.group(), draw), text)
@@ -239,8 +209,8 @@ def _reordered(text: str, draw: random.Random) -> str:
     return " ".join(sentence.strip() for sentence in order) if order != sentences else text
 
 
-def _half(second: bool) -> Callable[[str, random.Random], str]:
-    def half(text: str, draw: random.Random) -> str:
+def _half(second: bool) -> Callable[[str], str]:
+    def half(text: str) -> str:
         spans = words_of(text)
         if len(spans) < 2:
             return text
@@ -250,39 +220,44 @@ def _half(second: bool) -> Callable[[str, random.Random], str]:
     return half
 
 
-def _full_width(text: str, draw: random.Random) -> str:
+def _full_width(text: str) -> str:
     return "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else "\u3000" if one == " " else one for one in text)
 
 
-def _compatible(text: str, draw: random.Random) -> str:
+def _compatible(text: str) -> str:
     for plain, other in _COMPATIBLE.items():
         text = text.replace(plain, other)
     return text.replace(" ", "\u00a0")
 
 
-def _traditional(text: str, draw: random.Random) -> str:
+def _traditional(text: str) -> str:
     return "".join(_TRADITIONAL.get(one, one) for one in text)
 
 
-def _simplified(text: str, draw: random.Random) -> str:
+def _simplified(text: str) -> str:
     return "".join(_SIMPLIFIED.get(one, one) for one in text)
+
+
+def _plainly(change: Callable[[str], str]) -> Callable[[str, random.Random], str]:
+    """A change in which nothing is left to chance."""
+    return lambda text, _: change(text)
 
 
 _CHANGES: dict[str, Callable[[str, random.Random], str]] = {
     "re-wrapped": _rewrapped,
     "quoted": _quoted,
-    "upper case": lambda text, draw: text.upper(),
-    "lower case": lambda text, draw: text.lower(),
+    "upper case": _plainly(str.upper),
+    "lower case": _plainly(str.lower),
     "punctuation changed": _repunctuated,
-    "punctuation stripped": _unpunctuated,
+    "punctuation stripped": _plainly(_unpunctuated),
     **{f"{percent} % masked": _masked(percent) for percent in _RATES},
     **{f"{percent} % replaced": _reworded(percent) for percent in _RATES},
     "names and numbers swapped": _renamed,
     "sentences reordered": _reordered,
-    "first half": _half(second=False),
-    "second half": _half(second=True),
-    "full width": _full_width,
-    "compatible characters": _compatible,
-    "traditional": _traditional,
-    "simplified": _simplified,
+    "first half": _plainly(_half(second=False)),
+    "second half": _plainly(_half(second=True)),
+    "full width": _plainly(_full_width),
+    "compatible characters": _plainly(_compatible),
+    "traditional": _plainly(_traditional),
+    "simplified": _plainly(_simplified),
 }

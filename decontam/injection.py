@@ -30,8 +30,8 @@ def _listed(words: str) -> tuple[str, ...]:
 
 
 _WORDS = _listed(
-    "harbour seldom yellow carpet under twelve always window bring quiet river almost garden against letter winter simple between market often "
-    "bridge second paper toward morning copper near village without stone"
+    "harbour seldom yellow carpet under twelve always window bring quiet river almost garden against letter winter simple between market "
+    "often bridge second paper toward morning copper near village without stone"
 )
 _HAN_WORDS = _listed("窗户 慢慢 河边 桌子 常常 远处 铜钱 早晨 村庄 石头 信纸 旁边 黄色 安静 桥上 几乎 冬天 市场")
 _KANA_WORDS = _listed("まどを ゆっくり かわべ つくえ いつも とおく あさの むらで いしと てがみ")

@@ -109,6 +109,8 @@ class Reading:
         streams = Streams(Asked(() if options.shapes else (reader for reader in known if reader.chunk)), options.max_record_bytes)
         looking = Looking(known, options.max_record_bytes, prompts=options.include != "responses")
         lists = tuple(dict.fromkeys(path for reader in known for path in reader.lists))
+        if options.shapes:
+            lists = tuple((shape.records,) for shape in options.shapes if shape.records and shape.records.isidentifier())
         columns = next((list(shape.columns) for shape in options.shapes if shape.columns), None)
         number = -1
         for unit in containers.units(self._path, options.max_record_bytes, lists, self._is_row, columns):

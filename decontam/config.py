@@ -36,6 +36,7 @@ from decontam.surrogates import Checks
 _STRICT = ConfigDict(extra="forbid")
 _HERE = Path(decontam.__file__).parent
 _PACKS = _HERE / "packs"
+_NO_CONFIGS = {"benchmarks"}  # beside them, since an operator edits it too; `decontam.benchmarks` reads it
 BUILTIN = "builtin"
 
 
@@ -114,7 +115,7 @@ def shipped() -> dict[str, Path]:
     """The configs that come with the package, by name: `--config strict` works anywhere."""
     for folder in (_HERE / "configs", _HERE.parent / "configs"):  # in the wheel; in a checkout
         if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+            return {path.stem: path for path in sorted(folder.glob("*.yaml")) if path.stem not in _NO_CONFIGS}
     raise ConfigError(f"no configs beside {_HERE}; the installation is incomplete, install decontam again")
 
 

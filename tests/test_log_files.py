@@ -24,15 +24,18 @@ MOST = 1 << 20
 
 
 def chat(number: int, text: str | None = None) -> dict[str, Any]:
-    message = {"role": "assistant", "content": text if text is not None else f"Answer number {number}, \"quoted\" and\nbroken."}
+    message = {"role": "assistant", "content": text if text is not None else f'Answer number {number}, "quoted" and\nbroken.'}
     return {"id": f"c-{number}", "object": "chat.completion", "created": 1700000000 + number, "choices": [{"message": message}]}
 
 
 def har(count: int, indent: int | None) -> str:
     entries = [
-        {"request": {"method": "POST", "url": "https://api.openai.com/v1"}, "response": {"content": {"text": json.dumps(chat(at))}}} for at in range(count)
+        {"request": {"method": "POST", "url": "https://api.openai.com/v1"}, "response": {"content": {"text": json.dumps(chat(at))}}}
+        for at in range(count)
     ]
-    return json.dumps({"log": {"version": "1.2", "creator": {"name": "x", "pages": [{"a": 1}]}, "entries": entries, "comment": "]}"}}, indent=indent)
+    return json.dumps(
+        {"log": {"version": "1.2", "creator": {"name": "x", "pages": [{"a": 1}]}, "entries": entries, "comment": "]}"}}, indent=indent
+    )
 
 
 def cassette(count: int) -> str:
@@ -52,13 +55,17 @@ def csv_of(count: int) -> str:
 FILES = {
     "lines": "\n".join(json.dumps(chat(at)) for at in range(20)),
     "lines with blank ones and CRLF": "\r\n\r\n".join(json.dumps(chat(at)) for at in range(20)),
-    "a server's log": "\n".join(f"2024-01-01T00:00:00 INFO call {at} {json.dumps(chat(at))} took 3 ms\nstarting up [x]" for at in range(20)),
+    "a server's log": "\n".join(
+        f"2024-01-01T00:00:00 INFO call {at} {json.dumps(chat(at))} took 3 ms\nstarting up [x]" for at in range(20)
+    ),
     "objects over several lines": "\n".join(json.dumps(chat(at), indent=2) for at in range(20)),
     "objects with nothing between": "".join(json.dumps(chat(at)) for at in range(20)),
     "an array": json.dumps([chat(at) for at in range(20)]),
     "an array over several lines": json.dumps([chat(at) for at in range(20)], indent=4),
     "an array whose elements are lines": "[\n" + ",\n".join(json.dumps(chat(at)) for at in range(20)) + "\n]\n",
-    "records of an event hub": json.dumps({"records": [{"time": "t", "properties": {"backendUrl": "u", "responseBody": json.dumps(chat(at))}} for at in range(20)]}),
+    "records of an event hub": json.dumps(
+        {"records": [{"time": "t", "properties": {"backendUrl": "u", "responseBody": json.dumps(chat(at))}} for at in range(20)]}
+    ),
     "a page of an API": json.dumps({"data": [{"request_body": {}, "response_body": chat(at)} for at in range(20)], "meta": {"page": 1}}),
     "HAR": har(20, None),
     "HAR over several lines": har(20, 2),
@@ -107,7 +114,10 @@ def test_a_stream_stands_from_its_first_piece_to_its_last(tmp_path: Path) -> Non
     one, two = read(str(path))
 
     assert ("One text.", "Two.") == (one.text, two.text)
-    assert data[one.start : one.end] == (piece % ("1", "One ") + piece % ("1", "text.")).strip().removeprefix("data: ").encode()[:0] or b"One" in data[one.start : one.end]
+    assert (
+        data[one.start : one.end] == (piece % ("1", "One ") + piece % ("1", "text.")).strip().removeprefix("data: ").encode()[:0]
+        or b"One" in data[one.start : one.end]
+    )
     assert b"Two" not in data[one.start : one.end]
 
 
@@ -135,7 +145,11 @@ def test_a_file_that_is_not_there_is_an_error_that_names_it(tmp_path: Path) -> N
 
 def test_parquet_rows_are_records_without_bytes(tmp_path: Path) -> None:
     path = tmp_path / "log.bin"
-    rows = {"request_id": ["a", "b"], "response": [json.dumps(chat(1)), json.dumps({"error": {"message": "no"}})], "ts": [1700000000, 1700000001]}
+    rows = {
+        "request_id": ["a", "b"],
+        "response": [json.dumps(chat(1)), json.dumps({"error": {"message": "no"}})],
+        "ts": [1700000000, 1700000001],
+    }
     pq.write_table(pa.table(rows), path)
     reading = read(str(path))
     (only,) = reading
@@ -171,7 +185,7 @@ def test_a_long_document_is_read_an_element_at_a_time() -> None:
 
 @pytest.mark.parametrize("shape", ["array", "records", "lines", "one object"])
 def test_a_record_that_is_too_large_is_told_and_passed_over(shape: str) -> None:
-    small, large = json.dumps(chat(1)), json.dumps(chat(2, "\\\"x" * 50_000))
+    small, large = json.dumps(chat(1)), json.dumps(chat(2, '\\"x' * 50_000))
     data = {
         "array": f"[{small},{large},{small}]",
         "records": f'{{"n": 1, "records": [{small},{large},{small}]}}',
@@ -194,7 +208,7 @@ def test_a_document_that_is_cut_off_gives_all_before_the_cut(name: str, tmp_path
         path.write_bytes(data[:end])
         reading = read(str(path))
         ids = [each.id for each in reading]
-        begun = sum(f'c-{at}' in FILES[name][: end - 2].replace("\\", "") for at in range(20))
+        begun = sum(f"c-{at}" in FILES[name][: end - 2].replace("\\", "") for at in range(20))
 
         assert [f"c-{at}" for at in range(len(ids))] == ids
         assert begun - 2 <= len(ids) <= begun
@@ -214,14 +228,36 @@ def test_a_broken_element_costs_no_other(indent: int | None, tmp_path: Path) -> 
     assert reading.report.unread() + reading.report.cut >= 1
 
 
-JUNK = [b"", b"   ", b"not json", b"{", b"[", b'{"a": ', b'{"a": "b', b'"text"', b"7", b"null", b"}", b'{"a": [{"b": 1}', b"data: {", b"data: x", b": ping", b"\xff\xfe", b"<html>"]
+JUNK = [
+    b"",
+    b"   ",
+    b"not json",
+    b"{",
+    b"[",
+    b'{"a": ',
+    b'{"a": "b',
+    b'"text"',
+    b"7",
+    b"null",
+    b"}",
+    b'{"a": [{"b": 1}',
+    b"data: {",
+    b"data: x",
+    b": ping",
+    b"[INFO] up",
+    b"2024-01-01 00:00:00 {",
+    b"{}",
+    b"]",
+    b"\xff\xfe",
+    b"<html>",
+]
 
 
 @given(order=st.lists(st.one_of(st.integers(0, 4), st.sampled_from(JUNK)), max_size=14), newline=st.sampled_from([b"\n", b"\r\n"]))
 @settings(max_examples=150)
 def test_junk_between_lines_costs_no_record(order: list[int | bytes], newline: bytes) -> None:
     """Every good line is there, once, in order, whatever stands between; and the books of bytes are right."""
-    good = [json.dumps({"n": number, "text": "a {b} [c] \" d"}).encode() for number in range(5)]
+    good = [json.dumps({"n": number, "text": 'a {b} [c] " d'}).encode() for number in range(5)]
     content = [good[each] if isinstance(each, int) else each for each in order]
     data = newline.join(content)
     units = list(lines.units(io.BytesIO(data), MOST))
@@ -233,11 +269,17 @@ def test_junk_between_lines_costs_no_record(order: list[int | bytes], newline: b
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-9, 10**6) | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3), max_leaves=8
+    st.none() | st.booleans() | st.integers(-9, 10**6) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=8,
 )
 
 
-@given(values=st.lists(st.dictionaries(st.text(max_size=4), VALUES, min_size=1, max_size=3), min_size=1, max_size=5), indent=st.sampled_from([None, 1]), block=st.integers(1, 30))
+@given(
+    values=st.lists(st.dictionaries(st.text(max_size=4), VALUES, min_size=1, max_size=3), min_size=1, max_size=5),
+    indent=st.sampled_from([None, 1]),
+    block=st.integers(1, 30),
+)
 @settings(max_examples=120)
 def test_a_document_is_its_elements_wherever_its_blocks_end(values: list[dict[str, Any]], indent: int | None, block: int) -> None:
     class Blocks(io.BytesIO):
@@ -264,7 +306,9 @@ def test_an_exchange_of_a_cassette_that_is_broken_costs_no_other() -> None:
 
 
 def test_what_yaml_of_other_languages_says_is_plain() -> None:
-    data = b"interactions:\n- request: {method: POST, uri: u, headers: &id001 {a: [b]}}\n  response: {body: {string: !!python/unicode 'x'}}\n- request: {method: GET, headers: *id001}\n  response:\n    body: !!binary |\n      aGVsbG8=\n    headers: *id001\nversion: 1\n"
+    first_one = b"- request: {method: POST, uri: u, headers: &id001 {a: [b]}}\n  response: {body: {string: !!python/unicode 'x'}}\n"
+    second_one = b"- request: {method: GET, headers: *id001}\n  response:\n    body: !!binary |\n      aGVsbG8=\n    headers: *id001\n"
+    data = b"interactions:\n" + first_one + second_one + b"version: 1\n"
     first, second = _units(data)
 
     assert "x" == first.value["response"]["body"]["string"]
@@ -295,3 +339,11 @@ def test_plain_text_is_read_by_lines_paragraphs_or_files(by: Any, expected: list
     assert expected == [each.text for each in references]
     assert expected == [data[each.start : each.end].decode() for each in references]
     assert {"text"} == {each.part for each in references}
+
+
+def test_a_log_of_beginnings_is_read_in_time_that_grows_with_it() -> None:
+    """Each line may begin a record that goes on for ever, and each other one is a record: it must not be read over and over."""
+    data = b'{"a":\n{"n": 1}\n' * 5_000
+    units = list(lines.units(io.BytesIO(data), MOST))
+
+    assert len(units) < 10_000

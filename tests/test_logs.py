@@ -124,12 +124,20 @@ def _so_far(pieces: list[str]) -> list[str]:
 
 
 STREAMED: dict[str, Streamed] = {
-    "chat": lambda pieces: _events([{"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": each}}]} for each in pieces]),
-    "chat on lines": lambda pieces: _lines([{"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": each}}]} for each in pieces]),
+    "chat": lambda pieces: _events(
+        [{"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": each}}]} for each in pieces]
+    ),
+    "chat on lines": lambda pieces: _lines(
+        [{"id": "1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": each}}]} for each in pieces]
+    ),
     "chat, reasoning": lambda pieces: _events([{"id": "1", "choices": [{"delta": {"reasoning_content": each}}]} for each in pieces]),
-    "chat, in a string": lambda pieces: json.dumps({"body": _events([{"id": "1", "choices": [{"delta": {"content": each}}]} for each in pieces])}),
+    "chat, in a string": lambda pieces: json.dumps(
+        {"body": _events([{"id": "1", "choices": [{"delta": {"content": each}}]} for each in pieces])}
+    ),
     "chat, in a list": lambda pieces: json.dumps({"chunks": [{"id": "1", "choices": [{"delta": {"content": each}}]} for each in pieces]}),
-    "completions": lambda pieces: _events([{"id": "1", "object": "text_completion", "choices": [{"text": each, "index": 0}]} for each in pieces]),
+    "completions": lambda pieces: _events(
+        [{"id": "1", "object": "text_completion", "choices": [{"text": each, "index": 0}]} for each in pieces]
+    ),
     "responses": lambda pieces: _events([{"type": "response.output_text.delta", "output_index": 0, "delta": each} for each in pieces]),
     "anthropic": lambda pieces: _events(
         [
@@ -139,9 +147,13 @@ STREAMED: dict[str, Streamed] = {
             {"type": "message_stop"},
         ]
     ),
-    "anthropic, older": lambda pieces: _events([{"type": "completion", "id": "1", "completion": each, "stop_reason": None} for each in pieces]),
+    "anthropic, older": lambda pieces: _events(
+        [{"type": "completion", "id": "1", "completion": each, "stop_reason": None} for each in pieces]
+    ),
     "gemini": lambda pieces: _events([{"candidates": [{"content": {"parts": [{"text": each}]}}], "responseId": "r"} for each in pieces]),
-    "gemini as an array": lambda pieces: json.dumps([{"candidates": [{"content": {"parts": [{"text": each}]}}]} for each in pieces], indent=2),
+    "gemini as an array": lambda pieces: json.dumps(
+        [{"candidates": [{"content": {"parts": [{"text": each}]}}]} for each in pieces], indent=2
+    ),
     "dashscope": lambda pieces: _events([{"output": {"text": each}, "request_id": "q"} for each in pieces]),
     "dashscope, the whole so far": lambda pieces: _events([{"output": {"text": each}, "request_id": "q"} for each in _so_far(pieces)]),
     "qianfan": lambda pieces: _events(
@@ -149,17 +161,31 @@ STREAMED: dict[str, Streamed] = {
     ),
     "hunyuan": lambda pieces: _events([{"Id": "h", "Choices": [{"Delta": {"Content": each}}]} for each in pieces]),
     "spark": lambda pieces: _lines(
-        [{"header": {"sid": "s"}, "payload": {"choices": {"status": min(at, 1), "text": [{"content": each}]}}} for at, each in enumerate(pieces)]
+        [
+            {"header": {"sid": "s"}, "payload": {"choices": {"status": min(at, 1), "text": [{"content": each}]}}}
+            for at, each in enumerate(pieces)
+        ]
     ),
     "sensenova": lambda pieces: _events([{"data": {"id": "s", "choices": [{"index": 0, "delta": each}]}} for each in pieces]),
     "cohere": lambda pieces: _events(
-        [{"type": "message-start", "id": "k"}, *({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": each}}}} for each in pieces)]
+        [
+            {"type": "message-start", "id": "k"},
+            *({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": each}}}} for each in pieces),
+        ]
     ),
-    "cohere, first version": lambda pieces: _lines([{"is_finished": False, "event_type": "text-generation", "text": each} for each in pieces]),
-    "ollama": lambda pieces: _lines([*({"model": "l", "message": {"content": each}, "done": False} for each in pieces), {"model": "l", "message": {}, "done": True}]),
-    "ollama, generate": lambda pieces: _lines([*({"model": "l", "response": each, "done": False} for each in pieces), {"model": "l", "response": "", "done": True}]),
+    "cohere, first version": lambda pieces: _lines(
+        [{"is_finished": False, "event_type": "text-generation", "text": each} for each in pieces]
+    ),
+    "ollama": lambda pieces: _lines(
+        [*({"model": "l", "message": {"content": each}, "done": False} for each in pieces), {"model": "l", "message": {}, "done": True}]
+    ),
+    "ollama, generate": lambda pieces: _lines(
+        [*({"model": "l", "response": each, "done": False} for each in pieces), {"model": "l", "response": "", "done": True}]
+    ),
     "tgi": lambda pieces: _events([{"token": {"text": each, "special": False}, "generated_text": None} for each in pieces]),
-    "bedrock converse": lambda pieces: json.dumps([{"contentBlockDelta": {"delta": {"text": each}, "contentBlockIndex": 0}} for each in pieces]),
+    "bedrock converse": lambda pieces: json.dumps(
+        [{"contentBlockDelta": {"delta": {"text": each}, "contentBlockIndex": 0}} for each in pieces]
+    ),
 }
 
 
@@ -177,10 +203,12 @@ def test_a_stream_says_what_its_pieces_say(name: str, text: str, seed: int, tmp_
 
 
 def test_streams_that_are_mixed_are_told_apart_by_their_ids(tmp_path: Path) -> None:
-    words = {"1": "one two three four five".split(), "2": "uno dos tres cuatro cinco".split(), "3": "eins zwei drei vier".split()}
+    words = {"1": ["one", "two", "three", "four"], "2": ["uno", "dos", "tres"], "3": ["eins", "zwei", "drei", "vier", "fünf"]}
     pieces = [(id, word) for id, all_words in words.items() for word in all_words]
     order = sorted(range(len(pieces)), key=lambda at: (at % 5, at))
-    log = _lines([{"id": pieces[at][0], "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"{pieces[at][1]} "}}]} for at in order])
+    log = _lines(
+        [{"id": pieces[at][0], "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"{pieces[at][1]} "}}]} for at in order]
+    )
 
     assert sorted(" ".join(each) + " " for each in words.values()) == sorted(said(tmp_path / "a.log", log))
 
@@ -193,19 +221,41 @@ def test_streams_one_after_another_are_apart_even_without_ids(tmp_path: Path) ->
 
 
 def test_choices_are_texts_of_their_own(tmp_path: Path) -> None:
-    log = _events([{"id": "1", "choices": [{"index": at % 2, "delta": {"content": word}}]} for at, word in enumerate("a x b y c z".split())])
+    log = _events(
+        [{"id": "1", "choices": [{"index": at % 2, "delta": {"content": word}}]} for at, word in enumerate(["a", "x", "b", "y", "c", "z"])]
+    )
 
     assert ["abc", "xyz"] == said(tmp_path / "a.log", log)
 
 
 def test_too_many_open_streams_are_closed_and_none_is_lost(tmp_path: Path) -> None:
-    log = _lines([{"id": str(at), "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"text {at}"}}]} for at in range(1000)])
+    log = _lines(
+        [{"id": str(at), "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"text {at}"}}]} for at in range(1000)]
+    )
 
     assert 1000 == len(said(tmp_path / "a.log", log))
 
 
-KEYS = sorted({key for path in (ROOT / "decontam/logs").rglob("*.py") for key in re.findall(r'"([A-Za-z_@.-]{2,30})"', path.read_text("utf-8"))})
-VALUES = ["x", "", "assistant", "text", "response.created", "content_block_delta", '{"a": [1', 'data: {"choices": [{"delta": {}}]}', 0, 2, -1.5, True, None, [], {}]
+KEYS = sorted(
+    {key for path in (ROOT / "decontam/logs").rglob("*.py") for key in re.findall(r'"([A-Za-z_@.-]{2,30})"', path.read_text("utf-8"))}
+)
+VALUES = [
+    "x",
+    "",
+    "assistant",
+    "text",
+    "response.created",
+    "content_block_delta",
+    '{"a": [1',
+    'data: {"choices": [{"delta": {}}]}',
+    0,
+    2,
+    -1.5,
+    True,
+    None,
+    [],
+    {},
+]
 
 
 def _odd(draw: random.Random, depth: int = 0) -> Any:
@@ -252,12 +302,18 @@ def _json_lines(record: Any) -> list[str]:
 
 def test_a_body_that_a_gateway_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     """At every byte: never an error, never a text that is not the beginning of the whole, and counted as cut where there is one."""
-    text = "Der Fluss trägt Schnee, 江上有雪, \"quoted\" and\nbroken."
-    body = json.dumps({"id": "c-1", "object": "chat.completion", "choices": [{"message": {"role": "assistant", "content": text}}]}, ensure_ascii=False)
+    text = 'Der Fluss trägt Schnee, 江上有雪, "quoted" and\nbroken.'
+    body = json.dumps(
+        {"id": "c-1", "object": "chat.completion", "choices": [{"message": {"role": "assistant", "content": text}}]}, ensure_ascii=False
+    )
     path = tmp_path / "a.jsonl"
     longest = 0
     for end in range(1, len(body)):
-        path.write_bytes(written({"time": "2024-01-01T00:00:00Z", "correlationId": "k", "properties": {"backendResponseBody": body[:end], "backendUrl": "u"}}))
+        path.write_bytes(
+            written(
+                {"time": "2024-01-01T00:00:00Z", "correlationId": "k", "properties": {"backendResponseBody": body[:end], "backendUrl": "u"}}
+            )
+        )
         reading = read(str(path))
         found = [reference.text for reference in reading]
 
@@ -269,7 +325,15 @@ def test_a_body_that_a_gateway_cut_is_read_as_far_as_it_goes(tmp_path: Path) -> 
 
 def test_what_cannot_be_read_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
     good = {"id": "c", "object": "chat.completion", "choices": [{"message": {"content": "Good."}}]}
-    lines = [written(good), b'{"id": "c", "cho', b"\xff\xfe", b'{"colour": "red"}', b"[1, 2", written(good), b'{"id": 1, "choices": [{"message": {"content": "Half']
+    lines = [
+        written(good),
+        b'{"id": "c", "cho',
+        b"\xff\xfe",
+        b'{"colour": "red"}',
+        b"[1, 2",
+        written(good),
+        b'{"id": 1, "choices": [{"message": {"content": "Half',
+    ]
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n".join(lines) + b"\n")
     reading = read(str(path))
@@ -344,20 +408,32 @@ def test_fields_that_are_named_are_read_as_they_are_named(tmp_path: Path) -> Non
         ),
         id="key",
     )
-    record = {"key": 7, "question": "Which?", "choices": ["Oak", "Ash"], "answer": 1, "meta": {"passages": [{"text": "Trees."}, {"text": "More trees."}]}}
+    record = {
+        "key": 7,
+        "question": "Which?",
+        "choices": ["Oak", "Ash"],
+        "answer": 1,
+        "meta": {"passages": [{"text": "Trees."}, {"text": "More trees."}]},
+    }
     path = tmp_path / "a.jsonl"
     path.write_bytes(written(record) + b"\n" + written({"question": "   "}) + b"\n")
     reading = read(str(path), Options(shapes=(shape,)))
 
-    assert [("7", "Which?", "question"), ("7#1", "Oak\nAsh", "choices"), ("7#2", "Ash", "answer"), ("7#3", "Trees.", "passage"), ("7#4", "More trees.", "passage")] == [
-        (each.id, each.text, each.part) for each in reading
-    ]
+    assert [
+        ("7", "Which?", "question"),
+        ("7#1", "Oak\nAsh", "choices"),
+        ("7#2", "Ash", "answer"),
+        ("7#3", "Trees.", "passage"),
+        ("7#4", "More trees.", "passage"),
+    ] == [(each.id, each.text, each.part) for each in reading]
     assert 1 == reading.report.foreign
     with pytest.raises(InputError, match="has a text in 'query'"):
         list(read(str(path), Options(shapes=(Shape((Wanted("question", ("query",)),)),))))
 
 
-@pytest.mark.parametrize(("key", "expected"), [("B", "b"), ("(B)", "b"), (1, "b"), ("1", "b"), ("two", "b"), ("E", None), (9, None), (-1, None)])
+@pytest.mark.parametrize(
+    ("key", "expected"), [("B", "b"), ("(B)", "b"), (1, "b"), ("1", "b"), ("two", "b"), ("E", None), (9, None), (-1, None)]
+)
 def test_an_answer_picks_among_the_choices(key: Any, expected: str | None) -> None:
     wanted = Wanted("answer", ("key",), of=("choices.text",), labels=("choices.label",))
     found = fields.read(Shape((wanted,)), {"key": key, "choices": {"text": ["a", "b"], "label": ["one", "two"]}})

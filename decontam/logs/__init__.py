@@ -25,25 +25,26 @@ from decontam.logs.streams import Asked, Streams, Whole, fits
 from decontam.logs.units import BREAK, MALFORMED, NOISE
 from decontam.types import Reference
 
-FORMATS: dict[str, str] = {
+_NAMES = (
     # What APIs answer, those with the most telling keys first.
-    **{
-        name: f"decontam.logs.formats.{name.replace('-', '_')}:READER"
-        for name in (
-            "openai-responses", "openai-chat", "openai-completions", "openai-assistants", "gemini", "gemini-interactions", "dashscope", "qianfan",
-            "hunyuan", "spark", "minimax", "sensenova", "ollama", "tgi", "bedrock", "cohere", "anthropic", "other-models",
-        )
-    },
+    *(
+        "openai-responses",
+        "openai-chat",
+        "openai-completions",
+        "openai-assistants",
+        "gemini",
+        "gemini-interactions",
+        "dashscope",
+        "qianfan",
+    ),
+    *("hunyuan", "spark", "minimax", "sensenova", "ollama", "tgi", "bedrock", "cohere", "anthropic", "other-models"),
     # What wraps them, before what would look into anything.
-    **{
-        name: f"decontam.logs.formats.{name.replace('-', '_')}:READER"
-        for name in (
-            "batches", "azure-llm", "azure-apim", "litellm", "helicone", "langsmith", "langfuse", "opentelemetry", "bedrock-log", "har", "cassette", "replicate",
-        )
-    },
+    *("batches", "azure-llm", "azure-apim", "litellm", "helicone", "langsmith", "langfuse", "opentelemetry", "bedrock-log"),
+    *("har", "cassette", "replicate"),
     # What has no answer of its own, and what may hold anything.
-    **{name: f"decontam.logs.formats.{name.replace('-', '_')}:READER" for name in ("conversation", "request", "exchange", "without-text")},
-}  # fmt: skip
+    *("conversation", "request", "exchange", "without-text"),
+)
+FORMATS: dict[str, str] = {name: f"decontam.logs.formats.{name.replace('-', '_')}:READER" for name in _NAMES}
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,8 @@ class Reading:
         streams = Streams(Asked(() if options.shapes else (reader for reader in known if reader.chunk)), options.max_record_bytes)
         looking = Looking(known, options.max_record_bytes, prompts=options.include != "responses")
         lists = tuple(dict.fromkeys(path for reader in known for path in reader.lists))
+        if options.shapes:
+            lists = tuple((shape.records,) for shape in options.shapes if shape.records and shape.records.isidentifier())
         columns = next((list(shape.columns) for shape in options.shapes if shape.columns), None)
         number = -1
         for unit in containers.units(self._path, options.max_record_bytes, lists, self._is_row, columns):
@@ -124,7 +127,9 @@ class Reading:
         """Whether rows with these columns are read."""
         shapes = self._options.shapes
         if shapes:
-            return any(path.partition(".")[0].partition("[")[0] in names for shape in shapes for wanted in shape.wanted for path in wanted.fields)
+            return any(
+                path.partition(".")[0].partition("[")[0] in names for shape in shapes for wanted in shape.wanted for path in wanted.fields
+            )
         return any(reader.keys and fits(reader, tuple(names)) for reader in readers(self._options.formats))
 
     def _whole(self, whole: Whole, looking: Looking) -> Iterator[Reference]:
@@ -137,7 +142,9 @@ class Reading:
         try:
             calls = self._shaped(whole.value) if self._options.shapes else looking.calls(whole.value)
         except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # one of a reader; the other records go on
-            report.trouble(MALFORMED, whole.number, whole.start, whole.end, f"a reader failed ({type(error).__name__}); {_kind(whole.value)}")
+            report.trouble(
+                MALFORMED, whole.number, whole.start, whole.end, f"a reader failed ({type(error).__name__}); {_kind(whole.value)}"
+            )
             return
         made = list(self._references_of(calls, whole))
         cut = whole.cut or any(call.cut for call in calls)
@@ -172,7 +179,11 @@ class Reading:
             provider = providers.by_host(call.host) or call.provider or providers.by_model(call.model)
             time = iso(call.time)
             for said in call.said:
-                if not said.text.strip() or (include == "responses" and said.part == PROMPT) or (include == "prompts" and said.part == RESPONSE):
+                if (
+                    not said.text.strip()
+                    or (include == "responses" and said.part == PROMPT)
+                    or (include == "prompts" and said.part == RESPONSE)
+                ):
                     continue
                 again = used.get(id, 0)
                 used[id] = again + 1
@@ -197,7 +208,8 @@ class Reading:
             return f"{self._path}: none of {report.records:,} records has a text in {wanted}{first}; name the fields that it has"
         known = ", ".join(reader.name for reader in readers(self._options.formats))
         size = f"{report.records:,} records" if report.records else f"{report.noise:,} lines without a record"
-        return f"{self._path}: nothing in it is a log that can be read ({size}{first}); known are {known}; name the fields that hold its texts, or read it as text"
+        what = "name the fields that hold its texts, or read it as text"
+        return f"{self._path}: nothing in it is a log that can be read ({size}{first}); known are {known}; {what}"
 
 
 def _kind(value: Any) -> str:

@@ -18,7 +18,7 @@ from decontam.logs.units import MALFORMED, TOO_LARGE, Unit
 _OPENING = re.compile(rb"^(?:---|version:|#|(?:http_)?interactions:|- (?:request|response|id):|-\s*$)", re.MULTILINE)
 _LISTS = re.compile(rb"^(?:http_)?interactions:", re.MULTILINE)
 _ITEM = re.compile(rb"( *)-(?:\s|$)")
-_ALIAS = re.compile(rb"(?<=[:-] )\*[A-Za-z0-9_]+[ \t]*$", re.MULTILINE)
+_ALIAS = re.compile(rb"(?<=[:\-,\[] )\*[A-Za-z0-9_]+(?=[ \t]*(?:[,}\]]|$))", re.MULTILINE)
 _LOADER: Any = type("_Cassette", (getattr(yaml, "CSafeLoader", yaml.SafeLoader),), {})
 _LOADER.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, _, node: _plain(loader, node))
 _LOADER.add_multi_constructor("!", lambda loader, _, node: _plain(loader, node))

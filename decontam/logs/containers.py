@@ -40,7 +40,8 @@ def units(
     """The units of a file or URL, compressed or not. `most` is in bytes of one.
 
     `lists` are where documents keep their records, `is_row` tells whether a reader knows rows with these columns;
-    `columns` names those of a CSV file without a header. Raises ShardError where the file cannot be read to its end, InputError where it is none of what is read here.
+    `columns` names those of a CSV file without a header.
+    Raises ShardError where the file cannot be read to its end, InputError where it is none of what is read here.
     """
     begins = first_bytes(path)
     if begins.startswith(_PARQUET):
@@ -67,7 +68,9 @@ def _filled(source: Source) -> bytes:
     return head
 
 
-def in_bytes(head: bytes, reader: Reader, most: int, lists: tuple[documents.Path, ...], is_row: Callable[[list[str]], bool]) -> Iterator[Unit]:
+def in_bytes(
+    head: bytes, reader: Reader, most: int, lists: tuple[documents.Path, ...], is_row: Callable[[list[str]], bool]
+) -> Iterator[Unit]:
     """The units of what begins with `head` and is read from `reader`, its first bytes included."""
     bare = head.removeprefix(_BOM).lstrip()
     if bare[:1] in (b"{", b"["):

@@ -67,11 +67,9 @@ def _found(value: Any, way: tuple[str, ...]) -> Iterator[Any]:
 
 
 def records_in(shape: Shape, value: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The records that a record keeps; itself as a rule."""
-    if shape.records is None:
-        yield value
-    else:
-        yield from (each for each in found(value, shape.records) if isinstance(each, dict))
+    """The records that a record keeps; itself as a rule, and where it is one of those that a document kept."""
+    kept = [each for each in found(value, shape.records) if isinstance(each, dict)] if shape.records else []
+    yield from kept or [value]
 
 
 def id_of(shape: Shape, record: dict[str, Any]) -> str | None:

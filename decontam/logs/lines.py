@@ -6,17 +6,22 @@ lines is put together again; a line that is broken is one broken record, and the
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from decontam.codecs import Reader
 from decontam.jsonl import line_blocks
+from decontam.logs import documents
 from decontam.logs.units import BREAK, EVENTS, NOISE, TOO_LARGE, Unit, unit_of
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]')
 _FIELD = re.compile(rb"(?:event|id|retry)\s*:|:")
 _HTTP = re.compile(rb"HTTP/\d(?:\.\d)? \d{3}|(?:GET|POST|PUT|PATCH) \S+ HTTP/\d")
+# How a line begins that JSON over several lines may go on with; a time, a level, a field of an event is something else.
+_GOES_ON = re.compile(rb'\s*(?:["{}\],]|\[(?=[\s"{\[\]]|-?\d+(?:\.\d+)?[,\]]|$)|-?\d[\d.eE+-]*,?\s*$|(?:true|false|null),?\s*$|$)')
+_AGAIN = 10  # times the lines of a log that may be read a second time: more is a log made to be slow
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -52,6 +57,21 @@ def _among_words(bare: bytes, start: int, end: int) -> Unit:
     return Unit(None, start, end, problem=NOISE)
 
 
+def _is_record(line: bytes) -> bool:
+    """Whether a line is an object, whole and from its first byte on."""
+    if line[:1] != b"{":
+        return False
+    unit = unit_of(line, 0)
+    return not unit.cut and not unit.problem
+
+
+def _several(bare: bytes, start: int, most: int) -> list[Unit]:
+    """The objects that stand on one line with nothing between them; none where it is something else."""
+    found = [unit._replace(start=unit.start + start, end=unit.end + start) for unit in documents.units(io.BytesIO(bare), most, ())]
+    whole = len(found) > 1 and not any(unit.cut or unit.problem for unit in found)
+    return found if whole and all(isinstance(unit.value, dict) for unit in found) else []
+
+
 @dataclass(slots=True)
 class _Pending:
     """JSON that began on an earlier line."""
@@ -68,7 +88,7 @@ class _Pending:
 
     def expects(self) -> bool:
         """Whether another value may come next."""
-        return self.lines[-1].rstrip()[-1:] in (b"[", b",", b":", b"{")
+        return self.lines[-1].rstrip()[-1:] in (b"[", b",", b":")
 
     def unit(self) -> Unit:
         return unit_of(b"\n".join(self.lines), self.start)
@@ -80,13 +100,14 @@ def units(reader: Reader, most: int) -> Iterator[Unit]:
     at = 0
     for lines in line_blocks(reader, most=most):
         for line in lines:
-            if isinstance(line, bytes):
-                yield from state.line(line, at)
-                at += len(line) + 1
+            size = len(line) if isinstance(line, bytes) else line.size
+            if isinstance(line, bytes) and size <= most:
+                yield from state.next(line, at)
             else:
-                with line.content:
-                    yield Unit(None, at, at + line.size, problem=TOO_LARGE, message=f"{line.size:,} bytes in one line, at most {most:,} are read")
-                at += line.size + 1
+                if not isinstance(line, bytes):
+                    line.content.close()
+                yield Unit(None, at, at + size, problem=TOO_LARGE, message=f"{size:,} bytes in one line, at most {most:,} are read")
+            at += size + 1
     yield from state.end()
 
 
@@ -99,8 +120,15 @@ class _Lines:
         self._data: list[bytes] = []  # of an event whose data goes on
         self._data_at = (0, 0)
         self._headers = False
+        self._seen = self._again = 0  # lines, and lines that were read a second time
+
+    def next(self, line: bytes, at: int) -> Iterator[Unit]:
+        """What the next line tells."""
+        self._seen += 1
+        return self.line(line, at)
 
     def line(self, line: bytes, at: int) -> Iterator[Unit]:
+        """What a line tells, also one that was read before."""
         if self._pending is not None:
             yield from self._goes_on(self._pending, line, at)
             return
@@ -126,32 +154,34 @@ class _Lines:
         if depth > 0 and not broken:
             self._pending = _Pending(start)
             self._pending.add(line[start - at :], depth)
+        elif depth == 0 and not broken and (several := _several(bare, start, self._most)):
+            yield from several
         else:
             yield unit
 
     def _goes_on(self, pending: _Pending, line: bytes, at: int) -> Iterator[Unit]:
         """Another line of JSON that began earlier, unless that cannot be."""
         depth, broken = nesting(line)
-        if broken or pending.size > self._most or (line[:1] == b"{" and not pending.expects() and not unit_of(line, at).cut):
+        if not _GOES_ON.match(line) or (not pending.expects() and _is_record(line)):
             self._pending = None
-            yield from self._gave_up(pending, line, at)
+            yield from self._gave_up(pending)
+            yield from self.line(line, at)
             return
         pending.add(line, depth)
-        if pending.depth <= 0:
+        if pending.depth <= 0 or broken or pending.size > self._most:
             self._pending = None
-            yield pending.unit()
+            yield from self._gave_up(pending) if pending.depth > 0 else [pending.unit()]
 
-    def _gave_up(self, pending: _Pending, line: bytes, at: int) -> Iterator[Unit]:
-        """JSON that did not go on: its first line is broken, the others are read for themselves."""
+    def _gave_up(self, pending: _Pending) -> Iterator[Unit]:
+        """JSON that does not close: one broken record, unless whole ones stand on its lines: then its first line is broken."""
         first, *others = pending.lines
-        if line[:1] == b"{":
-            yield unit_of(first.strip(), pending.start)
-            start = pending.start + len(first) + 1
-        else:  # a string breaks off in it: all of it is one broken record
-            whole = b"\n".join([*pending.lines, line])
-            yield unit_of(whole, pending.start)
+        self._again += len(others)
+        if self._again > _AGAIN * (self._seen + 1) or not any(map(_is_record, others)):
+            yield pending.unit()
             return
-        for other in [*others, line]:
+        yield unit_of(first.strip(), pending.start)
+        start = pending.start + len(first) + 1
+        for other in others:
             yield from self.line(other, start)
             start += len(other) + 1
 
@@ -195,6 +225,7 @@ class _Lines:
 
     def end(self) -> Iterator[Unit]:
         """What is left when no more lines come."""
-        if self._pending is not None:
-            yield self._pending.unit()
+        while self._pending is not None:
+            pending, self._pending = self._pending, None
+            yield from self._gave_up(pending)
         yield from self._event()

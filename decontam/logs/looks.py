@@ -8,8 +8,8 @@ import zlib
 from typing import Any
 
 from decontam.logs.calls import PROMPT, Call, Reader, Said, text
-from decontam.logs.content import said_by, said_in
 from decontam.logs.containers import in_text
+from decontam.logs.content import said_by, said_in
 from decontam.logs.streams import Asked, Streams
 from decontam.logs.units import ARRAY, Unit, parsed
 

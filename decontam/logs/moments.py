@@ -29,21 +29,19 @@ def iso(value: Any) -> str | None:
 
 
 def _moment(value: Any) -> datetime | None:
-    if isinstance(value, datetime):
-        return value
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, (int, float)):
+    if isinstance(value, str):
+        return _written(value.strip())
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return _since_1970(float(value))
-    if not isinstance(value, str):
-        return None
-    if match := _ISO.match(value.strip()):
+    return value if isinstance(value, datetime) else None
+
+
+def _written(text: str) -> datetime:
+    if match := _ISO.match(text):
         day, clock, zone = match.groups()
         zone = "+00:00" if zone in (None, "Z", "UTC") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
         return datetime.fromisoformat(f"{day}T{clock}{zone}")
-    if _NUMBER.fullmatch(value.strip()):
-        return _since_1970(float(value))
-    return parsedate_to_datetime(value)
+    return _since_1970(float(text)) if _NUMBER.fullmatch(text) else parsedate_to_datetime(text)
 
 
 def _since_1970(number: float) -> datetime:

@@ -63,7 +63,13 @@ class Report:
             + (f", {self.unread():,} could not be read" if self.unread() else "")
             + (f", {self.cut:,} are cut off" if self.cut else "")
         ]
-        return [*said, *(f"{self.source}: record {each.number}, bytes {each.start:,} to {each.end:,}: {each.reason}: {each.message}" for each in self.troubles)]
+        return [
+            *said,
+            *(
+                f"{self.source}: record {each.number}, bytes {each.start:,} to {each.end:,}: {each.reason}: {each.message}"
+                for each in self.troubles
+            ),
+        ]
 
 
 REASONS = (FOREIGN, MALFORMED, TOO_LARGE, CUT)

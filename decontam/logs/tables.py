@@ -24,7 +24,8 @@ def header_of(head: bytes) -> list[str]:
         names = next(csv.reader([line.decode().strip("\r")], delimiter=_delimiter(line)), [])
     except (UnicodeDecodeError, csv.Error):
         return []
-    plain = newline and len(names) > 1 and all(name and len(name) < 100 and name == name.strip() for name in names)
+    named = names[1:] if names[:1] == [""] else names  # a first column without a name holds numbers
+    plain = newline and len(names) > 1 and all(name and len(name) < 100 and name == name.strip() for name in named)
     return names if plain and len(set(names)) == len(names) else []
 
 

@@ -16,12 +16,18 @@ _STOPS = ("stop_reason", "stop_sequence", "usage")
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     if isinstance(value.get("completion"), str) and value.keys() & {"stop_reason", "stop", "log_id"}:
         said = [Said(value["completion"])] if value["completion"] else []
-    elif isinstance(value.get("content"), list) and value.get("role") == "assistant" and (value.get("type") == "message" or value.keys() & set(_STOPS)):
+    elif (
+        isinstance(value.get("content"), list)
+        and value.get("role") == "assistant"
+        and (value.get("type") == "message" or value.keys() & set(_STOPS))
+    ):
         said = list(said_by(value["content"]))
     else:
         return None
     id = text(value.get("id")) or text(value.get("log_id"))
-    provider = "aws-bedrock" if (id or "").startswith("msg_bdrk_") else "google-vertex" if (id or "").startswith("msg_vrtx_") else "anthropic"
+    provider = (
+        "aws-bedrock" if (id or "").startswith("msg_bdrk_") else "google-vertex" if (id or "").startswith("msg_vrtx_") else "anthropic"
+    )
     return [Call(tuple(said), id, text(value.get("model")), provider)]
 
 
@@ -110,7 +116,10 @@ READER = Reader(
             ),
         ),
         Example(_EVENT_TEXT, (Gives("msg_2", "At six.", "anthropic", "claude-3-haiku"),)),
-        Example({"completion": " Low water.", "stop_reason": "stop_sequence", "model": "claude-2.1", "log_id": "l1"}, (Gives("l1", " Low water.", "anthropic", "claude-2.1"),)),
+        Example(
+            {"completion": " Low water.", "stop_reason": "stop_sequence", "model": "claude-2.1", "log_id": "l1"},
+            (Gives("l1", " Low water.", "anthropic", "claude-2.1"),),
+        ),
     ),
     spares=({"type": "message", "content": "hi", "role": "user"}, {"completion": 0.7, "course": "sailing"}),
 )

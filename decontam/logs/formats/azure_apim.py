@@ -12,8 +12,22 @@ from decontam.logs.calls import Call, Example, Gives, Look, Reader
 from decontam.logs.envelopes import Envelope, opened
 
 _LOG = Envelope(
-    response=("properties.backendResponseBody", "properties.responseBody", "BackendResponseBody", "ResponseBody", "backendResponseBody", "responseBody"),
-    request=("properties.backendRequestBody", "properties.requestBody", "BackendRequestBody", "RequestBody", "backendRequestBody", "requestBody"),
+    response=(
+        "properties.backendResponseBody",
+        "properties.responseBody",
+        "BackendResponseBody",
+        "ResponseBody",
+        "backendResponseBody",
+        "responseBody",
+    ),
+    request=(
+        "properties.backendRequestBody",
+        "properties.requestBody",
+        "BackendRequestBody",
+        "RequestBody",
+        "backendRequestBody",
+        "requestBody",
+    ),
     id=("correlationId", "CorrelationId", "properties.correlationId", "properties.requestId"),
     model=("properties.modelName", "ModelName"),
     time=("time", "TimeGenerated", "timestamp", "Timestamp"),
@@ -43,7 +57,14 @@ READER = Reader(
     about="gateway logs of Azure API Management (event hub, storage, Log Analytics), bodies cut at 8 KB included",
     source="https://learn.microsoft.com/azure/api-management/gateway-log-schema-reference; /azure/ai-services/openai/how-to/monitor-openai",
     read=_read,
-    keys=(("properties", "time"), ("properties", "correlationId"), ("BackendResponseBody",), ("ResponseBody",), ("backendResponseBody",), ("responseBody", "backendUrl")),
+    keys=(
+        ("properties", "time"),
+        ("properties", "correlationId"),
+        ("BackendResponseBody",),
+        ("ResponseBody",),
+        ("backendResponseBody",),
+        ("responseBody", "backendUrl"),
+    ),
     lists=(("records",),),
     examples=(
         Example(
@@ -51,10 +72,21 @@ READER = Reader(
             (Gives("c-5", "The lock opens at seven.", "azure-openai", "gpt-4", "2024-03-01T08:00:00Z"),),
         ),
         Example(
-            {"TimeGenerated": "2024-03-01T08:00:00Z", "CorrelationId": "k2", "BackendResponseBody": '{"choices":[{"message":{"role":"assistant","content":"The sluice is'},
+            {
+                "TimeGenerated": "2024-03-01T08:00:00Z",
+                "CorrelationId": "k2",
+                "BackendResponseBody": '{"choices":[{"message":{"role":"assistant","content":"The sluice is',
+            },
             (Gives("k2", "The sluice is", None, None, "2024-03-01T08:00:00Z"),),
         ),
-        Example({"time": "2024-03-01T08:00:00Z", "correlationId": "k3", "properties": '{"apiName":"Azure OpenAI API","modelDeploymentName":"g"}'}, ()),
+        Example(
+            {
+                "time": "2024-03-01T08:00:00Z",
+                "correlationId": "k3",
+                "properties": '{"apiName":"Azure OpenAI API","modelDeploymentName":"g"}',
+            },
+            (),
+        ),
     ),
     spares=({"time": "2024-03-01", "properties": {"colour": "red"}},),
 )

@@ -41,7 +41,8 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     ordered = sorted(chunks, key=lambda chunk: int(first(chunk, _NUMBER)) if str(first(chunk, _NUMBER)).isdigit() else 0)
     said = {"ResponseMessages": _RESPONSE, "RequestMessages": _REQUEST}
     return {**chunks[0], "properties": None, "ModelName": first(chunks[0], _LOG.model)} | {
-        key: "".join(piece if isinstance(piece, str) else "" for chunk in ordered if (piece := first(chunk, paths))) or first(chunks[0], paths)
+        key: "".join(piece if isinstance(piece, str) else "" for chunk in ordered if (piece := first(chunk, paths)))
+        or first(chunks[0], paths)
         for key, paths in said.items()
     }
 
@@ -58,8 +59,20 @@ READER = Reader(
     examples=(
         Example(
             [
-                {"TimeGenerated": "2025-06-01T10:00:00Z", "CorrelationId": "z", "ModelName": "gpt-4o", "SequenceNumber": 1, "ResponseMessages": 'water is low."}]'},
-                {"TimeGenerated": "2025-06-01T10:00:00Z", "CorrelationId": "z", "ModelName": "gpt-4o", "SequenceNumber": 0, "ResponseMessages": '[{"role":"assistant","content":"The '},
+                {
+                    "TimeGenerated": "2025-06-01T10:00:00Z",
+                    "CorrelationId": "z",
+                    "ModelName": "gpt-4o",
+                    "SequenceNumber": 1,
+                    "ResponseMessages": 'water is low."}]',
+                },
+                {
+                    "TimeGenerated": "2025-06-01T10:00:00Z",
+                    "CorrelationId": "z",
+                    "ModelName": "gpt-4o",
+                    "SequenceNumber": 0,
+                    "ResponseMessages": '[{"role":"assistant","content":"The ',
+                },
             ],
             (Gives("z", "The water is low.", "openai", "gpt-4o", "2025-06-01T10:00:00Z"),),
         ),

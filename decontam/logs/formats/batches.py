@@ -24,7 +24,13 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     return None
 
 
-_BODY = {"id": "c-1", "object": "chat.completion", "created": 1700000000, "model": "gpt-4o", "choices": [{"message": {"role": "assistant", "content": "A barge."}}]}
+_BODY = {
+    "id": "c-1",
+    "object": "chat.completion",
+    "created": 1700000000,
+    "model": "gpt-4o",
+    "choices": [{"message": {"role": "assistant", "content": "A barge."}}],
+}
 
 READER = Reader(
     name="batches",
@@ -39,11 +45,28 @@ READER = Reader(
             (Gives("c-1", "A barge.", "openai", "gpt-4o", "2023-11-14T22:13:20Z"),),
         ),
         Example(
-            {"custom_id": "row-2", "result": {"type": "succeeded", "message": {"id": "msg_9", "type": "message", "role": "assistant", "model": "claude-3-haiku", "content": [{"type": "text", "text": "A raft."}]}}},
+            {
+                "custom_id": "row-2",
+                "result": {
+                    "type": "succeeded",
+                    "message": {
+                        "id": "msg_9",
+                        "type": "message",
+                        "role": "assistant",
+                        "model": "claude-3-haiku",
+                        "content": [{"type": "text", "text": "A raft."}],
+                    },
+                },
+            },
             (Gives("msg_9", "A raft.", "anthropic", "claude-3-haiku"),),
         ),
         Example(
-            {"status": "", "processed_time": "2024-11-01T18:13:16.826+00:00", "request": {"contents": [{"parts": [{"text": "Boat?"}], "role": "user"}]}, "response": {"candidates": [{"content": {"parts": [{"text": "A punt."}]}}], "modelVersion": "gemini-2.0-flash"}},
+            {
+                "status": "",
+                "processed_time": "2024-11-01T18:13:16.826+00:00",
+                "request": {"contents": [{"parts": [{"text": "Boat?"}], "role": "user"}]},
+                "response": {"candidates": [{"content": {"parts": [{"text": "A punt."}]}}], "modelVersion": "gemini-2.0-flash"},
+            },
             (
                 Gives(":0", "A punt.", "google-gemini", "gemini-2.0-flash", "2024-11-01T18:13:16Z"),
                 Gives(":0#1", "Boat?", "google-gemini", "gemini-2.0-flash", "2024-11-01T18:13:16Z", "prompt"),

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, number, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, number, objects
 from decontam.logs.content import said_in
 from decontam.logs.units import LINES, parsed
 
@@ -66,9 +66,13 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for chunk in chunks:
         event = chunk.get("contentBlockDelta")
         delta = event.get("delta") if isinstance(event, dict) else None
-        for key, piece in (("text", inside(delta, "text")), ("reasoning", inside(delta, "reasoningContent", "text")), ("input", inside(delta, "toolUse", "input"))):
+        for key, piece in (
+            ("text", inside(delta, "text")),
+            ("reasoning", inside(delta, "reasoningContent", "text")),
+            ("input", inside(delta, "toolUse", "input")),
+        ):
             if isinstance(piece, str):
-                blocks[number(event.get("contentBlockIndex"))][key].append(piece)
+                blocks[number(inside(event, "contentBlockIndex"))][key].append(piece)
     content = [_block(key, "".join(pieces)) for block in blocks.values() for key, pieces in block.items()]
     return {"output": {"message": {"content": content}}, "stopReason": ""}
 
@@ -85,16 +89,42 @@ READER = Reader(
     read=_read,
     chunk=_chunk,
     join=_join,
-    keys=(("output",), ("generation",), ("outputText",), ("results",), ("outputs",), ("completions",), ("chunk",), *((key,) for key in _CONVERSE)),
+    keys=(
+        ("output",),
+        ("generation",),
+        ("outputText",),
+        ("results",),
+        ("outputs",),
+        ("completions",),
+        ("chunk",),
+        *((key,) for key in _CONVERSE),
+    ),
     examples=(
         Example(
-            {"output": {"message": {"role": "assistant", "content": [{"text": "The moor is wet."}, {"toolUse": {"name": "n", "input": {"q": "moor"}}}]}}, "stopReason": "end_turn"},
+            {
+                "output": {
+                    "message": {
+                        "role": "assistant",
+                        "content": [{"text": "The moor is wet."}, {"toolUse": {"name": "n", "input": {"q": "moor"}}}],
+                    }
+                },
+                "stopReason": "end_turn",
+            },
             (Gives(":0", "The moor is wet.", "aws-bedrock"), Gives(":0#1", "moor", "aws-bedrock")),
         ),
-        Example({"inputTextTokenCount": 3, "results": [{"tokenCount": 4, "outputText": "Heather.", "completionReason": "FINISH"}]}, (Gives(":0", "Heather.", "aws-bedrock"),)),
-        Example({"generation": "Peat.", "prompt_token_count": 5, "generation_token_count": 10, "stop_reason": "stop"}, (Gives(":0", "Peat.", "aws-bedrock"),)),
+        Example(
+            {"inputTextTokenCount": 3, "results": [{"tokenCount": 4, "outputText": "Heather.", "completionReason": "FINISH"}]},
+            (Gives(":0", "Heather.", "aws-bedrock"),),
+        ),
+        Example(
+            {"generation": "Peat.", "prompt_token_count": 5, "generation_token_count": 10, "stop_reason": "stop"},
+            (Gives(":0", "Peat.", "aws-bedrock"),),
+        ),
         Example({"outputs": [{"text": "Fog.", "stop_reason": "length"}]}, (Gives(":0", "Fog.", "aws-bedrock"),)),
-        Example({"id": 1, "prompt": {}, "completions": [{"data": {"text": "Rain."}, "finishReason": {"reason": "endoftext"}}]}, (Gives(":0", "Rain.", "aws-bedrock"),)),
+        Example(
+            {"id": 1, "prompt": {}, "completions": [{"data": {"text": "Rain."}, "finishReason": {"reason": "endoftext"}}]},
+            (Gives(":0", "Rain.", "aws-bedrock"),),
+        ),
         Example(
             [
                 {"messageStart": {"role": "assistant"}},

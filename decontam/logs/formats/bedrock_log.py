@@ -22,7 +22,7 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
         return None
     calls = look.calls(first(value, _LOG.response))
     if not any(call.said for call in calls):
-        nested = [item for item in objects(first(value, _LOG.response))]
+        nested = objects(first(value, _LOG.response))
         calls = look.calls(nested)
     asked = look.asked(first(value, _LOG.request)) if look.prompts else ()
     return [call._replace(provider="aws-bedrock") for call in together(calls, asked, about(_LOG, value))]
@@ -59,7 +59,16 @@ READER = Reader(
             ),
         ),
         Example(
-            {**_log("b2", [{"type": "content_block_delta", "index": 0, "delta": {"text": "Ro"}}, {"type": "content_block_delta", "index": 0, "delta": {"text": "pes."}}]), "input": {}},
+            {
+                **_log(
+                    "b2",
+                    [
+                        {"type": "content_block_delta", "index": 0, "delta": {"text": "Ro"}},
+                        {"type": "content_block_delta", "index": 0, "delta": {"text": "pes."}},
+                    ],
+                ),
+                "input": {},
+            },
             (Gives("b2", "Ropes.", "aws-bedrock", "anthropic.claude-v2", _TIME),),
         ),
     ),

@@ -13,7 +13,12 @@ from decontam.logs.envelopes import together
 
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     request, response = value["request"], value["response"]
-    if not isinstance(request, dict) or not isinstance(response, dict) or not request.keys() & {"uri", "url", "method"} or "body" not in response:
+    if (
+        not isinstance(request, dict)
+        or not isinstance(response, dict)
+        or not request.keys() & {"uri", "url", "method"}
+        or "body" not in response
+    ):
         return None
     host = text(request.get("uri")) or text(request.get("url"))
     time = value.get("recorded_at") or _date(response.get("headers"))
@@ -49,7 +54,7 @@ READER = Reader(
     lists=(("interactions",), ("http_interactions",)),
     examples=(
         Example(
-            "interactions:\n- request:\n    body: '{\"messages\":[{\"role\":\"user\",\"content\":\"Quay?\"}]}'\n    method: POST\n    uri: https://api.openai.com/v1/chat/completions\n"
+            'interactions:\n- request:\n    body: \'{"messages":[{"role":"user","content":"Quay?"}]}\'\n    method: POST\n    uri: https://api.openai.com/v1/chat/completions\n'
             '  response:\n    body:\n      string: \'{"id":"c-6","object":"chat.completion","model":"gpt-4o","choices":[{"message":{"role":"assistant","content":"It is\n\n        long."}}]}\'\n'
             "    headers:\n      Date:\n      - Tue, 14 Nov 2023 22:13:20 GMT\n    status: {code: 200, message: OK}\nversion: 1\n",
             (
@@ -61,8 +66,18 @@ READER = Reader(
             {
                 "http_interactions": [
                     {
-                        "request": {"method": "POST", "uri": "http://localhost:11434/api/generate", "body": {"encoding": "utf-8", "string": ""}},
-                        "response": {"body": {"encoding": "ASCII-8BIT", "base64_string": base64.b64encode(b'{"model":"llama3","response":"A jetty.","done":true}').decode()}, "status": {"code": 200}},
+                        "request": {
+                            "method": "POST",
+                            "uri": "http://localhost:11434/api/generate",
+                            "body": {"encoding": "utf-8", "string": ""},
+                        },
+                        "response": {
+                            "body": {
+                                "encoding": "ASCII-8BIT",
+                                "base64_string": base64.b64encode(b'{"model":"llama3","response":"A jetty.","done":true}').decode(),
+                            },
+                            "status": {"code": 200},
+                        },
                         "recorded_at": "2024-01-01T00:00:00",
                     }
                 ],

@@ -9,7 +9,19 @@ from typing import Any
 from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, inside, objects, text
 from decontam.logs.content import arguments, said_in
 
-_EVENTS = ("message-start", "content-start", "content-delta", "content-end", "message-end", "tool-plan-delta", "tool-call-start", "tool-call-delta", "tool-call-end", "citation-start", "citation-end")
+_EVENTS = (
+    "message-start",
+    "content-start",
+    "content-delta",
+    "content-end",
+    "message-end",
+    "tool-plan-delta",
+    "tool-call-start",
+    "tool-call-delta",
+    "tool-call-end",
+    "citation-start",
+    "citation-end",
+)
 
 
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
@@ -30,11 +42,15 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
 def _chunk(value: dict[str, Any], among: str) -> Chunk | None:
     kind = value.get("type")
     if kind in _EVENTS:
-        return Chunk(text(value.get("id")) or "" if kind == "message-start" else "", first=kind == "message-start", last=kind == "message-end")
+        return Chunk(
+            text(value.get("id")) or "" if kind == "message-start" else "", first=kind == "message-start", last=kind == "message-end"
+        )
     event = value.get("event_type")
     if event is None or "is_finished" not in value:
         return None
-    return Chunk(text(value.get("generation_id")) or "" if event == "stream-start" else "", first=event == "stream-start", last=event == "stream-end")
+    return Chunk(
+        text(value.get("generation_id")) or "" if event == "stream-start" else "", first=event == "stream-start", last=event == "stream-end"
+    )
 
 
 def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -75,11 +91,25 @@ READER = Reader(
     read=_read,
     chunk=_chunk,
     join=_join,
-    keys=(("message", "finish_reason"), ("message", "usage"), ("text", "generation_id"), ("text", "response_id"), ("generations",), ("event_type",), ("type",)),
+    keys=(
+        ("message", "finish_reason"),
+        ("message", "usage"),
+        ("text", "generation_id"),
+        ("text", "response_id"),
+        ("generations",),
+        ("event_type",),
+        ("type",),
+    ),
     examples=(
-        Example({"id": "k1", "message": {"role": "assistant", "content": [{"type": "text", "text": "Maple."}]}, "finish_reason": "COMPLETE"}, (Gives("k1", "Maple.", "cohere"),)),
+        Example(
+            {"id": "k1", "message": {"role": "assistant", "content": [{"type": "text", "text": "Maple."}]}, "finish_reason": "COMPLETE"},
+            (Gives("k1", "Maple.", "cohere"),),
+        ),
         Example({"response_id": "k2", "text": "Birch.", "generation_id": "g"}, (Gives("k2", "Birch.", "cohere"),)),
-        Example({"id": "k3", "generations": [{"id": "g", "text": " Elm."}], "prompt": "Name a tree:"}, (Gives("k3", " Elm.", "cohere"), Gives("k3#1", "Name a tree:", "cohere", part="prompt"))),
+        Example(
+            {"id": "k3", "generations": [{"id": "g", "text": " Elm."}], "prompt": "Name a tree:"},
+            (Gives("k3", " Elm.", "cohere"), Gives("k3#1", "Name a tree:", "cohere", part="prompt")),
+        ),
         Example(
             'data: {"id":"k4","type":"message-start","delta":{"message":{"role":"assistant","content":[]}}}\n\n'
             'data: {"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"Ma"}}}}\n\n'

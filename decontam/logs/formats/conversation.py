@@ -19,7 +19,11 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     turns = next((found for key in ("messages", "conversations", "conversation") if (found := _turns(value.get(key)))), None)
     if turns is None:
         return None
-    about = Call(id=text(value.get("id")), model=text(value.get("model")), time=value.get("created") or value.get("created_at") or value.get("timestamp"))
+    about = Call(
+        id=text(value.get("id")),
+        model=text(value.get("model")),
+        time=value.get("created") or value.get("created_at") or value.get("timestamp"),
+    )
     key = next((key for key in _ANSWERS if value.get(key)), None)
     if key is not None:  # what came back stands beside what was asked
         answers = look.answers(value[key])
@@ -62,9 +66,16 @@ READER = Reader(
             {"messages": [{"role": "user", "content": "Hedge?"}], "completion": "Beech.", "model": "gpt-4o"},
             (Gives(":0", "Beech.", "openai", "gpt-4o"), Gives(":0#1", "Hedge?", "openai", "gpt-4o", part="prompt")),
         ),
-        Example({"conversations": [{"from": "human", "value": "Hedge?"}, {"from": "gpt", "value": "Yew."}]}, (Gives(":0", "Hedge?", part="prompt"), Gives(":0#1", "Yew."))),
         Example(
-            {"model": "gpt-4o", "messages": [{"role": "assistant", "content": "Box."}, {"role": "user", "content": "Sure?"}], "temperature": 0},
+            {"conversations": [{"from": "human", "value": "Hedge?"}, {"from": "gpt", "value": "Yew."}]},
+            (Gives(":0", "Hedge?", part="prompt"), Gives(":0#1", "Yew.")),
+        ),
+        Example(
+            {
+                "model": "gpt-4o",
+                "messages": [{"role": "assistant", "content": "Box."}, {"role": "user", "content": "Sure?"}],
+                "temperature": 0,
+            },
             (Gives(":0", "Box.", "openai", "gpt-4o", part="prompt"), Gives(":0#1", "Sure?", "openai", "gpt-4o", part="prompt")),
         ),
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said, number, objects, text
@@ -66,7 +67,7 @@ def together(pieces: Sequence[str]) -> str:
     ('It is fine', 'It is fine')
     """
     said = [piece for piece in pieces if piece]
-    pairs = list(zip(said, said[1:], strict=False))
+    pairs = list(pairwise(said))
     if pairs and all(later.startswith(earlier) for earlier, later in pairs) and len(said[-1]) > len(said[0]):
         return said[-1]
     return "".join(said)
@@ -85,11 +86,22 @@ READER = Reader(
     join=_join,
     keys=(("output", "request_id"), ("output", "usage"), ("output", "input")),
     examples=(
-        Example({"output": {"text": "明天有雨。", "finish_reason": "stop"}, "usage": {}, "request_id": "q1"}, (Gives("q1", "明天有雨。", "alibaba-dashscope"),)),
-        Example(_said("q2", "明天") + _said("q2", "有雨。", "stop"), (Gives("q2", "明天有雨。", "alibaba-dashscope"),)),
-        Example(_said("q3", "明天") + _said("q3", "明天有雨") + _said("q3", "明天有雨。", "stop"), (Gives("q3", "明天有雨。", "alibaba-dashscope"),)),
         Example(
-            {"model": "qwen-max", "input": {"messages": [{"role": "user", "content": "雨吗？"}]}, "output": {"text": "有雨。"}, "request_id": "q4"},
+            {"output": {"text": "明天有雨。", "finish_reason": "stop"}, "usage": {}, "request_id": "q1"},
+            (Gives("q1", "明天有雨。", "alibaba-dashscope"),),
+        ),
+        Example(_said("q2", "明天") + _said("q2", "有雨。", "stop"), (Gives("q2", "明天有雨。", "alibaba-dashscope"),)),
+        Example(
+            _said("q3", "明天") + _said("q3", "明天有雨") + _said("q3", "明天有雨。", "stop"),
+            (Gives("q3", "明天有雨。", "alibaba-dashscope"),),
+        ),
+        Example(
+            {
+                "model": "qwen-max",
+                "input": {"messages": [{"role": "user", "content": "雨吗？"}]},
+                "output": {"text": "有雨。"},
+                "request_id": "q4",
+            },
             (
                 Gives("q4", "有雨。", "alibaba-dashscope", "qwen-max"),
                 Gives("q4#1", "雨吗？", "alibaba-dashscope", "qwen-max", part="prompt"),

@@ -11,13 +11,65 @@ from typing import Any
 from decontam.logs.calls import Call, Example, Gives, Look, Reader, text
 from decontam.logs.envelopes import Envelope, about, together
 
-_ASKED = {"request", "req", "request_body", "requestbody", "input", "inputs", "prompt", "body_in", "requestpayload", "request_payload", "query", "messages"}
+_ASKED = {
+    "request",
+    "req",
+    "request_body",
+    "requestbody",
+    "input",
+    "inputs",
+    "prompt",
+    "body_in",
+    "requestpayload",
+    "request_payload",
+    "query",
+    "messages",
+}
 _TOLD = Envelope(
     response=(),
-    id=("response_id", "request_id", "requestId", "req_id", "trace_id", "traceId", "correlation_id", "correlationId", "call_id", "id", "_id"),
+    id=(
+        "response_id",
+        "request_id",
+        "requestId",
+        "req_id",
+        "trace_id",
+        "traceId",
+        "correlation_id",
+        "correlationId",
+        "call_id",
+        "id",
+        "_id",
+    ),
     model=("model", "model_name", "modelName", "model_id", "modelId", "engine", "deployment"),
-    time=("created", "created_at", "timestamp", "@timestamp", "time", "ts", "date", "datetime", "start_time", "startTime", "started_at", "logged_at"),
-    host=("url", "uri", "upstream", "upstream_url", "upstream_uri", "host", "endpoint", "api_base", "base_url", "target", "request.url", "request.uri", "service"),
+    time=(
+        "created",
+        "created_at",
+        "timestamp",
+        "@timestamp",
+        "time",
+        "ts",
+        "date",
+        "datetime",
+        "start_time",
+        "startTime",
+        "started_at",
+        "logged_at",
+    ),
+    host=(
+        "url",
+        "uri",
+        "upstream",
+        "upstream_url",
+        "upstream_uri",
+        "host",
+        "endpoint",
+        "api_base",
+        "base_url",
+        "target",
+        "request.url",
+        "request.uri",
+        "service",
+    ),
     provider=("provider", "vendor", "llm_provider", "platform"),
 )
 _HEADERS = ("headers", "request_headers", "response_headers")
@@ -48,7 +100,10 @@ def _bare(value: dict[str, Any], look: Look) -> list[Call] | None:
     """The answer as bare text, where a prompt and the name of a model stand beside it."""
     if not text(value.get("model")) or not any(isinstance(value.get(key), str) for key in ("prompt", "request", "query", "question")):
         return None
-    answer = next((value[key] for key in ("completion", "response", "answer", "output", "generation", "reply") if isinstance(value.get(key), str)), None)
+    answer = next(
+        (value[key] for key in ("completion", "response", "answer", "output", "generation", "reply") if isinstance(value.get(key), str)),
+        None,
+    )
     return look.answers(answer) if answer else None
 
 
@@ -63,7 +118,12 @@ READER = Reader(
                 "ts": 1700000000123,
                 "url": "https://api.mistral.ai/v1/chat/completions",
                 "request": {"model": "mistral-small", "messages": [{"role": "user", "content": "Ford?"}]},
-                "response": {"id": "e1", "object": "chat.completion", "model": "mistral-small", "choices": [{"message": {"role": "assistant", "content": "Too deep."}}]},
+                "response": {
+                    "id": "e1",
+                    "object": "chat.completion",
+                    "model": "mistral-small",
+                    "choices": [{"message": {"role": "assistant", "content": "Too deep."}}],
+                },
             },
             (
                 Gives("e1", "Too deep.", "mistral", "mistral-small", "2023-11-14T22:13:20Z"),
@@ -71,13 +131,22 @@ READER = Reader(
             ),
         ),
         Example(
-            {"level": "info", "resp": {"status": 200, "body": 'data: {"id":"e2","object":"chat.completion.chunk","choices":[{"delta":{"content":"Too "}}]}\n\ndata: {"id":"e2","object":"chat.completion.chunk","choices":[{"delta":{"content":"cold."}}]}\n\ndata: [DONE]\n\n'}},
+            {
+                "level": "info",
+                "resp": {
+                    "status": 200,
+                    "body": 'data: {"id":"e2","object":"chat.completion.chunk","choices":[{"delta":{"content":"Too "}}]}\n\ndata: {"id":"e2","object":"chat.completion.chunk","choices":[{"delta":{"content":"cold."}}]}\n\ndata: [DONE]\n\n',
+                },
+            },
             (Gives("e2", "Too cold."),),
         ),
-        Example({"model": "gpt-4o", "prompt": "Ford?", "response": "Too wide.", "created_at": "2024-01-01T00:00:00Z"}, (
-            Gives(":0", "Too wide.", "openai", "gpt-4o", "2024-01-01T00:00:00Z"),
-            Gives(":0#1", "Ford?", "openai", "gpt-4o", "2024-01-01T00:00:00Z", "prompt"),
-        )),
+        Example(
+            {"model": "gpt-4o", "prompt": "Ford?", "response": "Too wide.", "created_at": "2024-01-01T00:00:00Z"},
+            (
+                Gives(":0", "Too wide.", "openai", "gpt-4o", "2024-01-01T00:00:00Z"),
+                Gives(":0#1", "Ford?", "openai", "gpt-4o", "2024-01-01T00:00:00Z", "prompt"),
+            ),
+        ),
     ),
     spares=({"text": "A ford is a shallow place.", "url": "https://example.org"}, {"prompt": "a", "response": "b"}),
 )

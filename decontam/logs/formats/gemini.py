@@ -46,7 +46,11 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _piece(said: str, **more: Any) -> dict[str, Any]:
-    return {"candidates": [{"content": {"parts": [{"text": said}], "role": "model"}, **more}], "modelVersion": "gemini-2.0-flash", "responseId": "r1"}
+    return {
+        "candidates": [{"content": {"parts": [{"text": said}], "role": "model"}, **more}],
+        "modelVersion": "gemini-2.0-flash",
+        "responseId": "r1",
+    }
 
 
 READER = Reader(
@@ -58,7 +62,9 @@ READER = Reader(
     join=_join,
     keys=(("candidates",), ("promptFeedback",), ("usageMetadata",)),
     examples=(
-        Example(_piece("Wind from the west.", finishReason="STOP"), (Gives("r1", "Wind from the west.", "google-gemini", "gemini-2.0-flash"),)),
+        Example(
+            _piece("Wind from the west.", finishReason="STOP"), (Gives("r1", "Wind from the west.", "google-gemini", "gemini-2.0-flash"),)
+        ),
         Example(
             'data: {"candidates": [{"content": {"parts": [{"text": "Wind "}]}}],"modelVersion": "gemini-2.0-flash","responseId": "r2"}\n\n'
             'data: {"candidates": [{"content": {"parts": [{"text": "and rain."}]},"finishReason": "STOP"}],"modelVersion": "gemini-2.0-flash","responseId": "r2"}\n',

@@ -27,7 +27,11 @@ def _chunk(value: dict[str, Any], among: str) -> Chunk | None:
     if not isinstance(kind, str) or not kind.startswith(("interaction.", "step.", "content.")):
         return None
     id = inside(value, "interaction", "id") or value.get("interaction_id")
-    return Chunk(text(id) or "", first=kind in ("interaction.created", "interaction.start"), last=kind in ("interaction.completed", "interaction.complete"))
+    return Chunk(
+        text(id) or "",
+        first=kind in ("interaction.created", "interaction.start"),
+        last=kind in ("interaction.completed", "interaction.complete"),
+    )
 
 
 def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -54,7 +58,12 @@ READER = Reader(
     keys=(("id", "steps"), ("id", "outputs"), ("id", "object"), ("event_type",)),
     examples=(
         Example(
-            {"id": "v1_a", "object": "interaction", "model": "gemini-2.5-flash", "steps": [{"type": "model_output", "content": [{"type": "text", "text": "Snow."}]}]},
+            {
+                "id": "v1_a",
+                "object": "interaction",
+                "model": "gemini-2.5-flash",
+                "steps": [{"type": "model_output", "content": [{"type": "text", "text": "Snow."}]}],
+            },
             (Gives("v1_a", "Snow.", "google-gemini", "gemini-2.5-flash"),),
         ),
         Example(

@@ -41,8 +41,17 @@ READER = Reader(
                     "entries": [
                         {
                             "startedDateTime": "2024-09-01T12:00:00.000Z",
-                            "request": {"method": "POST", "url": "https://api.anthropic.com/v1/messages", "postData": {"text": '{"messages":[{"role":"user","content":"Weir?"}]}'}},
-                            "response": {"status": 200, "content": {"text": '{"id":"msg_4","type":"message","role":"assistant","model":"claude-3","content":[{"type":"text","text":"It holds."}]}'}},
+                            "request": {
+                                "method": "POST",
+                                "url": "https://api.anthropic.com/v1/messages",
+                                "postData": {"text": '{"messages":[{"role":"user","content":"Weir?"}]}'},
+                            },
+                            "response": {
+                                "status": 200,
+                                "content": {
+                                    "text": '{"id":"msg_4","type":"message","role":"assistant","model":"claude-3","content":[{"type":"text","text":"It holds."}]}'
+                                },
+                            },
                         },
                         {
                             "startedDateTime": "2024-09-01T12:00:01.000Z",

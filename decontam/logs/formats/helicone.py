@@ -39,7 +39,11 @@ READER = Reader(
                         "request_created_at": "2024-06-01T10:00:00Z",
                         "provider": "OPENAI",
                         "request_body": {"messages": [{"role": "user", "content": "Mill?"}]},
-                        "response_body": {"id": "c-8", "model": "gpt-4o", "choices": [{"message": {"role": "assistant", "content": "The mill grinds."}}]},
+                        "response_body": {
+                            "id": "c-8",
+                            "model": "gpt-4o",
+                            "choices": [{"message": {"role": "assistant", "content": "The mill grinds."}}],
+                        },
                     }
                 ]
             },

@@ -50,7 +50,14 @@ READER = Reader(
     keys=(("Response",), ("Choices",)),
     examples=(
         Example(
-            {"Response": {"Id": "h1", "Created": 1700000000, "Choices": [{"Message": {"Role": "assistant", "Content": "今天晴。"}}], "RequestId": "r"}},
+            {
+                "Response": {
+                    "Id": "h1",
+                    "Created": 1700000000,
+                    "Choices": [{"Message": {"Role": "assistant", "Content": "今天晴。"}}],
+                    "RequestId": "r",
+                }
+            },
             (Gives("h1", "今天晴。", "tencent-hunyuan", None, "2023-11-14T22:13:20Z"),),
         ),
         Example(

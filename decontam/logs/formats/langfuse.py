@@ -16,7 +16,18 @@ _LOG = Envelope(
     time=("startTime", "start_time", "timestamp", "createdAt"),
     bare=True,
 )
-_SIGNS = {"traceId", "trace_id", "startTime", "start_time", "observations", "modelParameters", "model_parameters", "sessionId", "userId", "htmlPath"}
+_SIGNS = {
+    "traceId",
+    "trace_id",
+    "startTime",
+    "start_time",
+    "observations",
+    "modelParameters",
+    "model_parameters",
+    "sessionId",
+    "userId",
+    "htmlPath",
+}
 _OTHERS = ("SPAN", "EVENT", "TOOL", "RETRIEVER", "EMBEDDING", "GUARDRAIL")
 
 
@@ -57,7 +68,15 @@ READER = Reader(
             ),
         ),
         Example(
-            {"id": "obs-2", "trace_id": "t", "type": "GENERATION", "start_time": "2024-05-29 13:46:19.963000", "provided_model_name": "claude-3-haiku", "input": None, "output": '"Pears."'},
+            {
+                "id": "obs-2",
+                "trace_id": "t",
+                "type": "GENERATION",
+                "start_time": "2024-05-29 13:46:19.963000",
+                "provided_model_name": "claude-3-haiku",
+                "input": None,
+                "output": '"Pears."',
+            },
             (Gives("obs-2", '"Pears."', "anthropic", "claude-3-haiku", "2024-05-29T13:46:19Z"),),
         ),
         Example("id,traceId,type,model,input,output\nobs-3,t,GENERATION,gpt-4o,,Plums.\n", (Gives("obs-3", "Plums.", "openai", "gpt-4o"),)),

@@ -13,7 +13,12 @@ _RUN = Envelope(
     response=("outputs",),
     request=("inputs",),
     id=("id", "run_id"),
-    model=("extra.metadata.ls_model_name", "extra.invocation_params.model", "extra.invocation_params.model_name", "outputs.llm_output.model_name"),
+    model=(
+        "extra.metadata.ls_model_name",
+        "extra.invocation_params.model",
+        "extra.invocation_params.model_name",
+        "outputs.llm_output.model_name",
+    ),
     time=("start_time", "startTime"),
     provider=("extra.metadata.ls_provider",),
     bare=True,
@@ -81,7 +86,20 @@ READER = Reader(
                 "run_type": "llm",
                 "start_time": "2024-07-01T08:00:00",
                 "inputs": {"messages": [[{"lc": 1, "type": "constructor", "id": ["HumanMessage"], "kwargs": {"content": "Barn?"}}]]},
-                "outputs": {"generations": [[{"text": "Hay.", "message": {"lc": 1, "id": ["AIMessage"], "kwargs": {"content": "Hay.", "tool_calls": [{"args": {"bales": "twelve"}}]}}}]]},
+                "outputs": {
+                    "generations": [
+                        [
+                            {
+                                "text": "Hay.",
+                                "message": {
+                                    "lc": 1,
+                                    "id": ["AIMessage"],
+                                    "kwargs": {"content": "Hay.", "tool_calls": [{"args": {"bales": "twelve"}}]},
+                                },
+                            }
+                        ]
+                    ]
+                },
                 "extra": {"metadata": {"ls_provider": "anthropic", "ls_model_name": "claude-3-haiku"}},
             },
             (
@@ -91,7 +109,11 @@ READER = Reader(
             ),
         ),
         Example(
-            {"id": "run-2", "run_type": "llm", "outputs": {"choices": [{"message": {"role": "assistant", "content": "Straw."}}], "id": "c-3", "model": "gpt-4o"}},
+            {
+                "id": "run-2",
+                "run_type": "llm",
+                "outputs": {"choices": [{"message": {"role": "assistant", "content": "Straw."}}], "id": "c-3", "model": "gpt-4o"},
+            },
             (Gives("c-3", "Straw.", "openai", "gpt-4o"),),
         ),
         Example({"id": "run-3", "run_type": "chain", "outputs": {"output": "Straw."}}, ()),

@@ -36,7 +36,12 @@ _SPEND = {
     "custom_llm_provider": "azure",
     "api_base": "https://team.openai.azure.com",
     "messages": [{"role": "user", "content": "Chapel?"}, {"role": "assistant", "content": "Which?"}],
-    "response": {"id": "c-7", "model": "gpt-4o", "object": "chat.completion", "choices": [{"message": {"role": "assistant", "content": "The chapel is shut."}}]},
+    "response": {
+        "id": "c-7",
+        "model": "gpt-4o",
+        "object": "chat.completion",
+        "choices": [{"message": {"role": "assistant", "content": "The chapel is shut."}}],
+    },
 }
 
 READER = Reader(
@@ -44,7 +49,15 @@ READER = Reader(
     about="LiteLLM's spend logs, standard logging payloads and JSON logs of its proxy",
     source="https://docs.litellm.ai/docs/proxy/logging_spec; /docs/proxy/ui_logs",
     read=_read,
-    keys=(("call_type",), ("custom_llm_provider",), ("litellm_call_id",), ("response_cost",), ("spend",), ("standard_logging_object",), ("kwargs",)),
+    keys=(
+        ("call_type",),
+        ("custom_llm_provider",),
+        ("litellm_call_id",),
+        ("response_cost",),
+        ("spend",),
+        ("standard_logging_object",),
+        ("kwargs",),
+    ),
     examples=(
         Example(
             _SPEND,

@@ -40,7 +40,13 @@ READER = Reader(
     keys=(("reply",),),
     examples=(
         Example(
-            {"created": 1700000000, "model": "abab6.5s-chat", "reply": "来自海边。", "choices": [{"messages": [{"sender_type": "BOT", "text": "来自海边。"}]}], "id": "m1"},
+            {
+                "created": 1700000000,
+                "model": "abab6.5s-chat",
+                "reply": "来自海边。",
+                "choices": [{"messages": [{"sender_type": "BOT", "text": "来自海边。"}]}],
+                "id": "m1",
+            },
             (Gives("m1", "来自海边。", "minimax", "abab6.5s-chat", "2023-11-14T22:13:20Z"),),
         ),
     ),

@@ -23,7 +23,7 @@ def _is_ours(value: dict[str, Any]) -> bool:
 
 
 def _chunk(value: dict[str, Any], among: str) -> Chunk | None:
-    return Chunk(last=value.get("done")) if _is_ours(value) else None
+    return Chunk(last=value["done"]) if _is_ours(value) else None
 
 
 def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -61,7 +61,8 @@ READER = Reader(
         ),
         Example(
             '{"model":"llama3","created_at":"2024-05-24T20:26:46.294874Z","message":{"role":"assistant","content":"A "},"done":false}\n'
-            '{"model":"llama3","created_at":"2024-05-24T20:26:46.394874Z","message":{"role":"assistant","content":"lamp."},"done":false}\n' + _LAST,
+            '{"model":"llama3","created_at":"2024-05-24T20:26:46.394874Z","message":{"role":"assistant","content":"lamp."},"done":false}\n'
+            + _LAST,
             (Gives(":0", "A lamp.", "ollama", "llama3", "2024-05-24T20:26:46Z"),),
         ),
     ),

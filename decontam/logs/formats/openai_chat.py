@@ -10,7 +10,13 @@ from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, numbe
 from decontam.logs.content import said_in
 
 # Keys that but one of those who speak this language adds; what they serve may be a model of anybody's.
-_OWN_KEYS = {"prompt_filter_results": "azure-openai", "x_groq": "groq", "sid": "iflytek-spark", "time_info": "cerebras", "provider": "openrouter"}
+_OWN_KEYS = {
+    "prompt_filter_results": "azure-openai",
+    "x_groq": "groq",
+    "sid": "iflytek-spark",
+    "time_info": "cerebras",
+    "provider": "openrouter",
+}
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning", "thinking", "tool_plan")
 
 
@@ -79,7 +85,9 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
         whole.update({key: value for key, value in chunk.items() if value not in (None, "", 0)})
         for choice in objects(chunk.get("choices")):
             delta = choice.get("delta")
-            messages[number(choice.get("index"))].add(delta if isinstance(delta, dict) else message if isinstance(message := choice.get("message"), dict) else {})
+            messages[number(choice.get("index"))].add(
+                delta if isinstance(delta, dict) else message if isinstance(message := choice.get("message"), dict) else {}
+            )
     return {**whole, "object": "chat.completion", "choices": [{"message": message.whole()} for message in messages.values()]}
 
 
@@ -120,7 +128,13 @@ READER = Reader(
                 "id": "c-2",
                 "model": "deepseek-reasoner",
                 "choices": [
-                    {"message": {"content": "Four.", "reasoning_content": "Two and two, so", "tool_calls": [{"function": {"arguments": '{"note": "sum"}'}}]}},
+                    {
+                        "message": {
+                            "content": "Four.",
+                            "reasoning_content": "Two and two, so",
+                            "tool_calls": [{"function": {"arguments": '{"note": "sum"}'}}],
+                        }
+                    },
                     {"message": {"content": "It is four."}},
                 ],
             },

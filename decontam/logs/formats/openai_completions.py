@@ -50,7 +50,12 @@ READER = Reader(
     keys=(("choices",),),
     examples=(
         Example(
-            {"id": "cmpl-1", "object": "text_completion", "model": "gpt-3.5-turbo-instruct", "choices": [{"text": " and a half", "index": 0}]},
+            {
+                "id": "cmpl-1",
+                "object": "text_completion",
+                "model": "gpt-3.5-turbo-instruct",
+                "choices": [{"text": " and a half", "index": 0}],
+            },
             (Gives("cmpl-1", " and a half", "openai", "gpt-3.5-turbo-instruct"),),
         ),
         Example(

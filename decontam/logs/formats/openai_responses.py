@@ -36,7 +36,7 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
 
 def _item(item: dict[str, Any]) -> list[Said]:
     """The texts of an output item: of a message, of reasoning, of the arguments of a call."""
-    if item.get("type") == "message" or "content" in item and "summary" not in item:
+    if item.get("type") == "message" or ("content" in item and "summary" not in item):
         return list(said_by(item.get("content"))) if item.get("role", "assistant") == "assistant" else []
     if item.get("type") in ("text", "output_text"):
         return list(said_by([item]))
@@ -76,7 +76,12 @@ def _made(kind: str, said: str) -> dict[str, Any]:
     return {"type": "reasoning", "summary": said} if kind == "reasoning" else {"type": "function_call", kind: said}
 
 
-_MESSAGE = {"id": "msg_1", "type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "The bus leaves at nine.", "annotations": []}]}
+_MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "content": [{"type": "output_text", "text": "The bus leaves at nine.", "annotations": []}],
+}
 _THOUGHT = {"id": "rs_1", "type": "reasoning", "summary": [{"type": "summary_text", "text": "They ask for the bus"}]}
 _SHOULD = {"type": "function_call", "name": "note", "arguments": '{"text": "bus at nine"}'}
 

@@ -98,7 +98,11 @@ READER = Reader(
     read=_read,
     keys=(
         *((key,) for key in ("attributes", "resourceSpans", "scopeSpans", "scope_spans", "eventName", "event_name")),
-        *((f"{start}{key}",) for start in ("", "attributes.") for key in ("gen_ai.output.messages", "gen_ai.completion.0.content", "gen_ai.request.model", "ai.response.text")),
+        *(
+            (f"{start}{key}",)
+            for start in ("", "attributes.")
+            for key in ("gen_ai.output.messages", "gen_ai.completion.0.content", "gen_ai.request.model", "ai.response.text")
+        ),
         ("spans", "scope"),
     ),
     lists=(("resourceSpans",),),
@@ -149,11 +153,20 @@ READER = Reader(
             ),
         ),
         Example(
-            {"span_id": "s3", "attributes": {"llm.model_name": "gpt-4o", "llm.output_messages.0.message.content": "It fell."}, "events": []},
+            {
+                "span_id": "s3",
+                "attributes": {"llm.model_name": "gpt-4o", "llm.output_messages.0.message.content": "It fell."},
+                "events": [],
+            },
             (Gives("s3", "It fell.", "openai", "gpt-4o"),),
         ),
         Example(
-            {"eventName": "gen_ai.choice", "spanId": "s4", "body": {"index": 0, "message": {"role": "assistant", "content": "It rose."}}, "attributes": {"gen_ai.system": "openai"}},
+            {
+                "eventName": "gen_ai.choice",
+                "spanId": "s4",
+                "body": {"index": 0, "message": {"role": "assistant", "content": "It rose."}},
+                "attributes": {"gen_ai.system": "openai"},
+            },
             (Gives("s4", "It rose.", "openai"),),
         ),
     ),

@@ -18,8 +18,15 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     if isinstance(value.get("content"), str) and value.keys() & {"tokens_predicted", "generation_settings"}:
         return [Call((Said(value["content"]),) if value["content"] else (), None, text(value.get("model")), "llama.cpp")]
     predictions = objects(value.get("predictions"))
-    texts = [each for prediction in predictions for each in [prediction, *objects(prediction.get("candidates"))] if isinstance(each.get("content"), str)]
-    if texts and any(each.keys() & {"safetyAttributes", "citationMetadata", "author"} for prediction in predictions for each in [prediction, *texts]):
+    texts = [
+        each
+        for prediction in predictions
+        for each in [prediction, *objects(prediction.get("candidates"))]
+        if isinstance(each.get("content"), str)
+    ]
+    if texts and any(
+        each.keys() & {"safetyAttributes", "citationMetadata", "author"} for prediction in predictions for each in [prediction, *texts]
+    ):
         return [Call(tuple(said for each in texts for said in said_by(each["content"])), None, None, "google-vertex")]
     return None
 
@@ -32,10 +39,21 @@ READER = Reader(
     read=_read,
     keys=(("completions",), ("completion_message",), ("content", "tokens_predicted"), ("content", "generation_settings"), ("predictions",)),
     examples=(
-        Example({"completions": [{"completion": "A gull.", "finish_reason": "maximum_tokens"}], "model_version": "luminous"}, (Gives(":0", "A gull.", "aleph-alpha", "luminous"),)),
-        Example({"id": "l1", "completion_message": {"role": "assistant", "content": {"type": "text", "text": "A tern."}}}, (Gives("l1", "A tern.", "meta-llama-api"),)),
-        Example({"content": "A plover.", "model": "m.gguf", "tokens_predicted": 3, "stop": True}, (Gives(":0", "A plover.", "llama.cpp", "m.gguf"),)),
-        Example({"predictions": [{"content": "A heron.", "safetyAttributes": {"blocked": False}}]}, (Gives(":0", "A heron.", "google-vertex"),)),
+        Example(
+            {"completions": [{"completion": "A gull.", "finish_reason": "maximum_tokens"}], "model_version": "luminous"},
+            (Gives(":0", "A gull.", "aleph-alpha", "luminous"),),
+        ),
+        Example(
+            {"id": "l1", "completion_message": {"role": "assistant", "content": {"type": "text", "text": "A tern."}}},
+            (Gives("l1", "A tern.", "meta-llama-api"),),
+        ),
+        Example(
+            {"content": "A plover.", "model": "m.gguf", "tokens_predicted": 3, "stop": True},
+            (Gives(":0", "A plover.", "llama.cpp", "m.gguf"),),
+        ),
+        Example(
+            {"predictions": [{"content": "A heron.", "safetyAttributes": {"blocked": False}}]}, (Gives(":0", "A heron.", "google-vertex"),)
+        ),
     ),
     spares=({"completions": [{"user": "u", "done": True}]}, {"predictions": [{"content": "x", "score": 0.2}]}),
 )

@@ -39,7 +39,14 @@ READER = Reader(
     keys=(("result",),),
     examples=(
         Example(
-            {"id": "as-1", "object": "chat.completion", "created": 1700000000, "result": "汉江发源于秦岭。", "is_truncated": False, "need_clear_history": False},
+            {
+                "id": "as-1",
+                "object": "chat.completion",
+                "created": 1700000000,
+                "result": "汉江发源于秦岭。",
+                "is_truncated": False,
+                "need_clear_history": False,
+            },
             (Gives("as-1", "汉江发源于秦岭。", "baidu-qianfan", None, "2023-11-14T22:13:20Z"),),
         ),
         Example(

@@ -14,9 +14,17 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     output = value.get("output")
     if isinstance(output, list) and all(isinstance(piece, str) for piece in output):
         output = "".join(output)
-    is_text = isinstance(output, str) and output and not output.startswith("https://")
+    said = [Said(output)] if isinstance(output, str) and output and not output.startswith("https://") else []
     asked = look.asked(value["input"]) if isinstance(value["input"], dict) else ()
-    return [Call((*((Said(output),) if is_text else ()), *asked), text(value.get("id")), text(value.get("model")), "replicate", value.get("created_at"))]
+    return [
+        Call(
+            (*said, *asked),
+            text(value.get("id")),
+            text(value.get("model")),
+            "replicate",
+            value.get("created_at"),
+        )
+    ]
 
 
 READER = Reader(
@@ -27,7 +35,15 @@ READER = Reader(
     keys=(("status", "input", "urls"), ("status", "input", "version"), ("status", "input", "logs")),
     examples=(
         Example(
-            {"id": "p1", "model": "meta/llama-2-70b-chat", "version": "v", "input": {}, "status": "succeeded", "output": ["A ", "kite."], "created_at": "2024-02-12T16:45:41Z"},
+            {
+                "id": "p1",
+                "model": "meta/llama-2-70b-chat",
+                "version": "v",
+                "input": {},
+                "status": "succeeded",
+                "output": ["A ", "kite."],
+                "created_at": "2024-02-12T16:45:41Z",
+            },
             (Gives("p1", "A kite.", "replicate", "meta/llama-2-70b-chat", "2024-02-12T16:45:41Z"),),
         ),
         Example({"id": "p2", "input": {}, "status": "succeeded", "urls": {}, "output": ["https://replicate.delivery/a.png"]}, ()),

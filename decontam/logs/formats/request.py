@@ -27,21 +27,28 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
 
 
 def _asked(value: dict[str, Any]) -> list[Said] | None:
+    asked = _inputs(value)
+    if asked is None:
+        return None
     system = [said for key in ("system", "instructions", "systemInstruction", "system_instruction") for said in _content(value.get(key))]
-    if (contents := objects(value.get("contents"))) and all("parts" in each for each in contents):
-        return [*system, *(said for each in contents for said in said_by(each["parts"], PROMPT))]
+    return [*system, *asked]
+
+
+def _inputs(value: dict[str, Any]) -> list[Said] | None:
+    """What is asked beside the instructions; None where this is no request."""
+    contents = objects(value.get("contents"))
+    if contents and all("parts" in each for each in contents):
+        return [said for each in contents for said in said_by(each["parts"], PROMPT)]
     if not value.keys() & _PARAMETERS or value.keys() & _ANSWERED:
         return None
-    if isinstance(value.get("inputText"), str):
-        return [Said(value["inputText"])]
-    if isinstance(prompt := value.get("prompt", value.get("inputs")), (str, list)):
-        return [*system, *said_by(prompt, PROMPT)]
-    if isinstance(messages := inside(value, "input", "messages") or value.get("messages"), list) and objects(messages):
-        return [*system, *(said for each in objects(messages) for said in said_in(each, PROMPT))]
-    if isinstance(value.get("input"), (str, list)) and value.keys() & {"model"}:
-        inputs = value["input"]
-        return [*system, *(said_by(inputs) if isinstance(inputs, str) else (said for each in objects(inputs) for said in said_in(each, PROMPT)))]
-    return None
+    texts = [value.get(key) for key in ("prompt", "inputs", "inputText")] + [value.get("input") if "model" in value else None]
+    if given := next((each for each in texts if isinstance(each, str)), None):
+        return [Said(given)]
+    lists = [inside(value, "input", "messages"), *(value.get(key) for key in ("messages", "input", "prompt", "inputs"))]
+    turns = next((each for each in lists if isinstance(each, list) and each), None)
+    if turns is None:
+        return None
+    return [said for each in turns for said in (said_in(each, PROMPT) if isinstance(each, dict) else said_by(each, PROMPT))]
 
 
 def _content(value: Any) -> list[Said]:
@@ -55,9 +62,15 @@ READER = Reader(
     read=_read,
     keys=tuple((key,) for key in ("prompt", "input", "inputs", "contents", "inputText", "messages")),
     examples=(
-        Example({"model": "gpt-3.5-turbo-instruct", "prompt": "Once upon", "max_tokens": 9}, (Gives(":0", "Once upon", "openai", "gpt-3.5-turbo-instruct", part="prompt"),)),
+        Example(
+            {"model": "gpt-3.5-turbo-instruct", "prompt": "Once upon", "max_tokens": 9},
+            (Gives(":0", "Once upon", "openai", "gpt-3.5-turbo-instruct", part="prompt"),),
+        ),
         Example({"contents": [{"role": "user", "parts": [{"text": "Fen?"}]}]}, (Gives(":0", "Fen?", part="prompt"),)),
-        Example({"model": "gpt-4o", "instructions": "Be brief.", "input": "Marsh?"}, (Gives(":0", "Be brief.", "openai", "gpt-4o", part="prompt"), Gives(":0#1", "Marsh?", "openai", "gpt-4o", part="prompt"))),
+        Example(
+            {"model": "gpt-4o", "instructions": "Be brief.", "input": "Marsh?"},
+            (Gives(":0", "Be brief.", "openai", "gpt-4o", part="prompt"), Gives(":0#1", "Marsh?", "openai", "gpt-4o", part="prompt")),
+        ),
     ),
     spares=({"prompt": "Once upon", "chosen": "a", "rejected": "b"}, {"input": "x", "output": "y"}, {"contents": ["a"]}),
 )

@@ -66,10 +66,17 @@ READER = Reader(
             (Gives("s2", "春天来了。", "sensetime-sensenova"),),
         ),
         Example(
-            {"code": 200, "success": True, "data": {"task_id": "z1", "choices": [{"role": "assistant", "content": "你好。"}], "task_status": "SUCCESS"}},
+            {
+                "code": 200,
+                "success": True,
+                "data": {"task_id": "z1", "choices": [{"role": "assistant", "content": "你好。"}], "task_status": "SUCCESS"},
+            },
             (Gives("z1", "你好。", "zhipu-glm"),),
         ),
-        Example({"code": 0, "msg": "success", "data": {"messages": [{"role": "assistant", "content": "再见。"}]}}, (Gives(":0", "再见。", "baichuan"),)),
+        Example(
+            {"code": 0, "msg": "success", "data": {"messages": [{"role": "assistant", "content": "再见。"}]}},
+            (Gives(":0", "再见。", "baichuan"),),
+        ),
     ),
     spares=({"data": {"choices": [{"message": {"x": 1}}]}}, {"data": {"user": "a"}, "code": 0}),
 )

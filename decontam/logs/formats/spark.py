@@ -29,7 +29,10 @@ def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _frame(status: int, said: str) -> dict[str, Any]:
-    return {"header": {"code": 0, "sid": "cht1", "status": status}, "payload": {"choices": {"status": status, "text": [{"content": said, "role": "assistant"}]}}}
+    return {
+        "header": {"code": 0, "sid": "cht1", "status": status},
+        "payload": {"choices": {"status": status, "text": [{"content": said, "role": "assistant"}]}},
+    }
 
 
 READER = Reader(

@@ -11,7 +11,15 @@ from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, Said,
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
     results = objects(value.get("results"))
     if results and all(isinstance(each.get("generated_text"), str) for each in results):
-        return [Call(tuple(Said(each["generated_text"]) for each in results), None, text(value.get("model_id")), "ibm-watsonx", value.get("created_at"))]
+        return [
+            Call(
+                tuple(Said(each["generated_text"]) for each in results),
+                None,
+                text(value.get("model_id")),
+                "ibm-watsonx",
+                value.get("created_at"),
+            )
+        ]
     said = value.get("generated_text")
     if isinstance(said, list):
         return look.calls([{"generated_text": each} for each in said]) or None

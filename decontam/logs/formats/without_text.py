@@ -7,7 +7,19 @@ from typing import Any
 
 from decontam.logs.calls import Call, Example, Look, Reader, inside, text
 
-_OBJECTS = ("embedding", "model", "file", "batch", "vector_store", "fine_tuning.job", "image", "list", "upload", "realtime.session", "error")
+_OBJECTS = (
+    "embedding",
+    "model",
+    "file",
+    "batch",
+    "vector_store",
+    "fine_tuning.job",
+    "image",
+    "list",
+    "upload",
+    "realtime.session",
+    "error",
+)
 _TYPES = ("message_batch", "error", "image_generation.completed", "image_generation.partial_image", "image_edit.completed", "image_edit.partial_image",
           "ping", "keepalive")  # fmt: skip
 
@@ -35,7 +47,22 @@ READER = Reader(
     about="what APIs answer without a word of a model: errors, embeddings, lists, batches; read, and nothing taken",
     source="https://platform.openai.com/docs/guides/error-codes; https://docs.anthropic.com/en/api/errors",
     read=_read,
-    keys=tuple((key,) for key in ("object", "type", "error", "error_code", "__type", "embeddings", "message", "detail", "input_tokens", "latest_version", "results")),
+    keys=tuple(
+        (key,)
+        for key in (
+            "object",
+            "type",
+            "error",
+            "error_code",
+            "__type",
+            "embeddings",
+            "message",
+            "detail",
+            "input_tokens",
+            "latest_version",
+            "results",
+        )
+    ),
     examples=(
         Example({"error": {"message": "Rate limit reached", "type": "requests", "code": "rate_limit_exceeded"}}),
         Example({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),

@@ -17,7 +17,7 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 
 class _Quarantine(Commands):
     package = "decontam.cli.quarantine"
-    modules = ("judge", "release", "expire")
+    modules = ("judge", "release", "expire", "simulate")
 
 
 @click.command("quarantine", cls=_Quarantine)

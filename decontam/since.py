@@ -8,20 +8,20 @@ others have the findings that they had. Stages without rules are asked every tim
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
 
 from decontam import finished, proof, tables
-from decontam.chain import Chain, timed
+from decontam.chain import Chain, measured, timed
 from decontam.config import Config, chain_of, rules_of
 from decontam.errors import InputError, ShardError
 from decontam.finished import Finished
 from decontam.policy import Policy
 from decontam.recall import findings_of, reported
-from decontam.types import Action, Finding, Record, Verdict
+from decontam.types import Action, Finding, Measure, Record, Verdict
 
 _NOTHING_FOUND = Verdict(Action.KEEP)
 _STAYED = {"keep", "tag", "redact"}
@@ -74,11 +74,14 @@ class Since:
         earlier = self._rows.get(record.meta["row"], ())
         if earlier is None:
             return self.whole.screen(record)
-        fresh = self.fresh.found(record)
+        measures: list[tuple[str, Measure]] = []
+        fresh = self.fresh.found(record, measures)
         if any(finding.stage in self.kept for finding in fresh):
             return self.whole.screen(record)
-        if not earlier and not fresh:
-            return _NOTHING_FOUND
+        verdict = self._decided(record, earlier, fresh) if earlier or fresh else _NOTHING_FOUND
+        return measured(verdict, measures) if measures else verdict
+
+    def _decided(self, record: Record, earlier: Sequence[Finding], fresh: Sequence[Finding]) -> Verdict:
         fields = {part.path: number for number, part in enumerate(record.fields)}
         stages = {stage.name: number for number, stage in enumerate(self.whole.stages)}
         together = sorted([*earlier, *fresh], key=lambda finding: (fields.get(finding.field, -1), stages[finding.stage]))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from decontam import tables
 from decontam.allowances import Allowance, RecordList
-from decontam.config import Config, chain_of, key_of, rules_of
+from decontam.config import Config, StageOptions, chain_of, key_of, rules_of
 from decontam.finished import Finished
 from decontam.keys import Key
 from decontam.layout import Layout, layout_of
@@ -74,6 +74,8 @@ class Simulated:
     """Records among those won or lost whose size was not written down."""
     new_rules: tuple[str, ...] = ()
     other_input: bool = False
+    other_stages: tuple[str, ...] = ()
+    """Stages that were off or had other options: what they would find now is not simulated."""
 
     def told(self) -> dict[str, Any]:
         """As JSON-safe values."""
@@ -90,6 +92,7 @@ class Simulated:
             "unmeasured": self.unmeasured,
             "rules_not_run": list(self.new_rules),
             "other_input": self.other_input,
+            "other_stages": list(self.other_stages),
         }
 
 
@@ -153,6 +156,7 @@ class _Deciding:
         rules = {rule.name: rule.revision for rule in rules_of(config)}
         told.new_rules = tuple(sorted(name for name in rules if name not in ran))
         told.other_input = config.input != had.input
+        told.other_stages = tuple(name for name, options in config.stages.items() if options.enabled and _differs(options, had.stages.get(name)))
         chain, key = chain_of(config, today), key_of(config)
         known = key if key is not None and key.id == run.about.get("key") else None
         earlier = tuple(allowed for allowed in had.policy.allow if allowed.expires >= str(run.about["began"])[:10])
@@ -243,6 +247,10 @@ class _Covering:
         if any(hash_of(stored.kind, listed, key) == value for listed in allowed.values):
             return True
         return None if any(listed.startswith("sha256:") for listed in allowed.values) else False
+
+
+def _differs(options: StageOptions, had: StageOptions | None) -> bool:
+    return had is None or not had.enabled or options.options != had.options
 
 
 def _rows(run: Finished, name: str) -> Iterator[dict[str, Any]]:

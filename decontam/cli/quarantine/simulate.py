@@ -66,5 +66,7 @@ def _show(told: dict[str, Any], to_stderr: bool) -> None:
         console.print(f"{len(rules):,} rules did not run and are not simulated: {some}")
     if told["other_input"]:
         console.print("this config screens other texts of a record, which is not simulated")
+    if told["other_stages"]:
+        console.print(f"not simulated, since they were off or had other options: {', '.join(told['other_stages'])}")
     changed = sum(change["records"] for change in told["changes"])
     console.print(f"{told['records']:,} records with findings decided again, {changed:,} would fare otherwise")

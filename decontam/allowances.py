@@ -36,11 +36,17 @@ class Allowance:
     records: str = ""
     """A file of records that reviewers gave back, as `decontam quarantine release` writes it: of each, what was found when it was judged."""
 
-    def covers(self, finding: Finding, source: str, value: str) -> bool:
+    def fits(self, finding: Finding, source: str) -> bool:
+        """Whether all holds that can be told without the matched text."""
         return (
             fnmatchcase(finding.name, self.rule)
             and fnmatchcase(source, self.source)
             and (not self.providers or _all_among(providers_of(finding), self.providers))
+        )
+
+    def covers(self, finding: Finding, source: str, value: str) -> bool:
+        return (
+            self.fits(finding, source)
             and (not self.values or _listed(value, self.values))
             and (not self.domains or _in_domains(value, self.domains))
             and (not self.records or self.records in finding.detail.get("listed", ()))

@@ -42,7 +42,7 @@ class Chain:
         measures: list[tuple[str, Measure]] = []
         findings = self.found(record, measures)
         verdict = self.decide(record, findings) if findings else _NOTHING_FOUND
-        return _measured(verdict, measures) if measures else verdict
+        return measured(verdict, measures) if measures else verdict
 
     def decide(self, record: Record, findings: Sequence[Finding]) -> Verdict:
         """The verdict on a record in which that was found."""
@@ -81,7 +81,7 @@ class Chain:
         return self.screen(Record("", (Field("text", text),)))
 
 
-def _measured(verdict: Verdict, measures: Iterable[tuple[str, Measure]]) -> Verdict:
+def measured(verdict: Verdict, measures: Iterable[tuple[str, Measure]]) -> Verdict:
     """The verdict with what stages measured: a record has the highest score of its fields; it is abstained on where no field has one."""
     scores: dict[str, float] = {}
     remarks: dict[str, set[str]] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -132,9 +133,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content or {}
 
 
-def _merged(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
+def merged(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
+    """Options with others over them: mappings key by key, rows of actions in front, all else replaced."""
     if isinstance(base, dict) and isinstance(over, dict):
-        return {key: _merged(base[key], over[key], (*path, key)) if key in base and key in over else over.get(key, base.get(key))
+        return {key: merged(base[key], over[key], (*path, key)) if key in base and key in over else over.get(key, base.get(key))
                 for key in {**base, **over}}  # fmt: skip
     if path == ("policy", "actions") and isinstance(over, list):
         return over + base
@@ -236,8 +238,8 @@ def load_config(name: str | Path | None = None, overrides: Mapping[str, Any] | N
     if name is not None and str(name) != "default":
         path = configs.get(str(name), Path(name))
         where = str(name)
-        options = _merged(options, _absolute(_dates_as_text(_read_yaml(path)), path.resolve().parent))
-    return check(_merged(options, dict(overrides or {})), where)
+        options = merged(options, _absolute(_dates_as_text(_read_yaml(path)), path.resolve().parent))
+    return check(merged(options, dict(overrides or {})), where)
 
 
 def with_indexes(config: Config, indexes: Sequence[str], key_env: str | None = None, key_file: str | None = None) -> Config:
@@ -300,14 +302,14 @@ def _scanner(rules: tuple[Rule, ...]) -> Scanner:
     return Scanner(rules)
 
 
-def chain_of(config: Config, today: date | None = None) -> Chain:
-    """The chain that a config describes. Raises ConfigError, RuleError, ArtefactError.
+def chain_of(config: Config, today: date | None = None, without: AbstractSet[str] = frozenset()) -> Chain:
+    """The chain that a config describes, `without` some of its rules. Raises ConfigError, RuleError, ArtefactError.
 
     A stage that has nothing to look for is left out: its `load` returns None. One that says it is `keyed` is given the key.
 
     Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
     """
-    rules = rules_of(config)
+    rules = tuple(rule for rule in rules_of(config) if rule.name not in without)
     scanner = _scanner(rules)
     known = {**STAGES, **third_party()}
     day = today or date.today()

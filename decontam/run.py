@@ -25,6 +25,7 @@ from decontam.inputs import Shard, Skipped
 from decontam.layout import layout_of
 from decontam.places import unwritten
 from decontam.report import metrics, report
+from decontam.since import fitting, parent_of
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
 
@@ -59,6 +60,8 @@ class Job:
     command: tuple[str, ...] = ()
     sign_key: str | None = None
     """A file with an Ed25519 key in PEM; the run digest is signed with it."""
+    since: str | None = None
+    """The output of an earlier run; `shards` are what it kept."""
 
 
 def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> bool:
@@ -186,12 +189,18 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     rules = rules_of(job.config)
     digest = fingerprint(job.config, rules) if job.limit is None else f"{fingerprint(job.config, rules)}:{job.limit}"
     chain_of(job.config)  # what it needs is there, before anything is written
+    parent = None
+    if job.since is not None:
+        earlier, parent = parent_of(job.since)
+        fitting(earlier, job.config)
+        digest += f":{parent}"
     preflight.check(job.shards, layout_of(job.config))
     if job.out is None:
         outcome = _screen(job, job.shards, digest, watch)
         return _balanced(report(outcome.results, outcome.failed, perf_counter() - started))
     folder = folder_of(job.out, job.config)
     opened = manifest.opened(job.command, job.config, rules, digest, began, (shard.name for shard in job.shards))
+    opened["parent"] = parent and {"out": job.since, "run": parent}
     signer = signing.Signer.of(job.sign_key) if job.sign_key else None
     with held(folder):
         finished = {} if job.overwrite else {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
@@ -245,7 +254,7 @@ def _done_before(folder: Folder, finished: Mapping[str, dict[str, Any]], watch: 
 
 
 def _screen(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Outcome:
-    setup = Setup(job.config, job.out, digest, job.limit)
+    setup = Setup(job.config, job.out, digest, job.limit, job.since)
     if not shards:
         return Outcome()
     return screen(setup, shards, job.workers, watch) if job.workers else screen_here(setup, shards, watch)

@@ -27,6 +27,7 @@ from decontam.layout import Place, Unreadable, layout_of
 from decontam.outputs import Changes, Keeping, Kept, Outputs, names_of, part_names
 from decontam.places import unwritten
 from decontam.shards import Content, opened
+from decontam.since import Since
 from decontam.tally import Tally
 from decontam.types import Action, Record, Verdict
 
@@ -57,7 +58,7 @@ class Screener:
     """A chain at work on shards. `folder` is where the output goes; None screens without writing."""
 
     config: Config
-    chain: Chain
+    chain: Chain | Since
     folder: Folder | None
     fingerprint: str
     limit: int | None = None
@@ -66,7 +67,7 @@ class Screener:
     _unscreened: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        self.chain = timed(self.chain, self.seconds)
+        self.chain = self.chain.timed(self.seconds) if isinstance(self.chain, Since) else timed(self.chain, self.seconds)
         self.layout = layout_of(self.config)
 
     def screen(self, shard: Shard, notify: Notify = lambda tally, size: None) -> dict[str, Any]:
@@ -79,11 +80,14 @@ class Screener:
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         self._cut, self._unscreened = False, set()
         try:
+            expected = self.chain.begin(shard.name) if isinstance(self.chain, Since) else None
             with self._opened(shard) as content:
                 done = self._in_parts(shard, content, notify)
                 with self.folder.together() if self.folder else nullcontext():
                     tally, outputs = self._joined(shard, content, done) if done else self._screen(shard, content, notify)
                     result = self._result(shard, content, tally, outputs)
+                    if expected and result["input"]["sha256"] not in {expected, None}:
+                        raise ShardError(f"{shard.path}: not what the earlier run kept; decontam verify names what was changed")
                     result["seconds"] = {"total": perf_counter() - started, **self.seconds}
                     if self.folder is not None:
                         with self.folder.publishing(f"tallies/{shard.name}.json") as file:

@@ -15,7 +15,7 @@ from decontam.errors import InputError
 from decontam.finished import Finished
 from decontam.proof import LEAVES
 from decontam.quarantine import ledger
-from decontam.quarantine.recall import findings_of
+from decontam.recall import findings_of
 from decontam.quarantine.verdicts import Event, Verdicts
 from decontam.retention import kept_for
 from decontam.run import held

@@ -9,17 +9,22 @@ import click
 
 from decontam.cli import Commands
 
-verdicts_option: Callable[[Any], Any] = click.option(
-    "--verdicts", metavar="FILE", help="The log of verdicts, where it does not lie in OUT."
-)  # fmt: skip
+verdicts_option: Callable[[Any], Any] = click.option("--verdicts", metavar="FILE", help="The log of verdicts, where it does not lie in OUT.")
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 
 class _Quarantine(Commands):
     package = "decontam.cli.quarantine"
-    modules = ("judge", "release", "expire")
+    modules = ("serve", "dump", "import", "judge", "release", "expire", "simulate")
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in {"serve", "dump", "import"}:
+            return super().get_command(ctx, name)
+        from decontam.cli.quarantine import review
+
+        return review.command.get_command(ctx, name)
 
 
 @click.command("quarantine", cls=_Quarantine)
 def command() -> None:
-    """Judge what was taken out, give it back, destroy what may not be kept, and learn from it."""
+    """Look at what a run has taken out, judge it, hand it to others, give it back, destroy what may not be kept."""

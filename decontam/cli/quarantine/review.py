@@ -1,4 +1,4 @@
-"""decontam quarantine: look at what was taken out, judge it, hand it to others, take their verdicts."""
+"""decontam quarantine serve, dump, import: look at what was taken out, judge it, hand it to others, take their verdicts."""
 
 from __future__ import annotations
 

@@ -47,16 +47,20 @@ def characters(seed: int, count: int) -> str:
 
 
 def references(source: str, texts: Iterable[str]) -> list[Reference]:
+    def at(number: int) -> str:
+        return f"2026-10-{number + 1:02}T08:00:00Z"
+
     return [
-        Reference(f"{source}-{number}", text, source, 100 * number, 100 * number + 99, provider="openai", model="gpt-4o", time=f"2026-10-{number + 1:02}T08:00:00Z")
+        Reference(f"{source}-{number}", text, source, 100 * number, 100 * number + 99, "response", "openai", "gpt-4o", at(number))
         for number, text in enumerate(texts)
-    ]  # fmt: skip
+    ]
 
 
+QUESTION = "Who wrote the first 3 books of the Kobun trilogy about sailors?"
 LOGS = {
     "a.jsonl": references("a.jsonl", [words(seed, 120) for seed in range(8)] + [characters(8, 200)]),
-    "b.jsonl": references("b.jsonl", [words(seed, 90) for seed in range(20, 26)] + [words(0, 120), "Who wrote the first 3 books of the Kobun trilogy about sailors?"]),
-}  # fmt: skip
+    "b.jsonl": references("b.jsonl", [words(seed, 90) for seed in range(20, 26)] + [words(0, 120), QUESTION]),
+}
 
 
 def built(path: Path, logs: dict[str, list[Reference]] | None = None, key: Key | None = None, **options: object) -> Index:
@@ -140,8 +144,8 @@ def test_fingerprints_are_the_same_everywhere_and_always() -> None:
     """Indexes hold them: another number here is another normaliser."""
     text = "the keeper counted seven grey herons below the broken weir"
 
-    assert ["0x1"] == [hex(each) for each in sorted(prints(text))][:1]
-    assert ["0x1"] == [hex(each) for each in sorted(prints(text, KEY))][:1]
+    assert [0x12987308A047F1AB, 0x1A3B00E335C1A175, 0x7B778C8499FC55F3] == sorted(prints(text))
+    assert [0x15A79E50072CEE3E, 0x28216B31221F19B6, 0x7E8A28B973200A72] == sorted(prints(text, KEY))
 
 
 def test_two_keys_have_nothing_in_common() -> None:
@@ -351,7 +355,7 @@ def _in_a_section(path: Path) -> None:
 BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "nothing": (lambda path: path.unlink(), "No such file"),
     "empty": (lambda path: os.truncate(path, 0), "is empty or was cut off"),
-    "something else": (lambda path: path.write_text('{"id": 1, "text": "no index at all, but a line of JSON that is long enough"}\n' * 2), "is not an index"),
+    "something else": (lambda path: path.write_text('{"id": 1, "text": "a line of JSON, and no index"}\n' * 9), "is not an index"),
     "cut off": (_cut, "was cut off"),
     "cut off in the middle": (_cut_in_the_middle, "was cut off"),
     "longer": (lambda path: path.write_bytes(path.read_bytes() + b"\n"), "behind its end"),

@@ -84,9 +84,11 @@ def _files(sources: tuple[str, ...], out: str | None) -> list[str]:
 
 def _reader(given: dict[str, Any], told: list[Any]) -> Callable[[str], Iterator[Reference]]:
     """What reads a source as the options say (those of `_as_logs`), and notes what became of its records."""
-    from decontam import benchmarks, logs
+    from decontam import logs
 
     if given["benchmark"] is not None:
+        from decontam import benchmarks
+
         benchmark = benchmarks.named(given["benchmark"], benchmarks.load(given["benchmarks"]))
         options_for: Callable[[str], logs.Options] = lambda path: benchmarks.options_for(benchmark, path)  # noqa: E731
     else:

@@ -44,6 +44,8 @@ class Threshold:
     """Shingles in common, each counting 1 where no other text has it, less where others do, and 0 where the background does."""
     agreement: Annotated[float, Ge(0), Le(1)] = 0.0
     """The share of the words of the passages that agree."""
+    share: Annotated[float, Ge(0), Le(1)] = 0.0
+    """What the passages are of the reference or of the text, whichever is more: what is little of both may be quoted in both."""
     whole: bool = False
     """The reference must be there as a whole, its numbers too."""
 
@@ -173,7 +175,7 @@ class Known:
         weighed = []
         for row, mine in by_row.items():
             told = _told(mine)
-            strength = self._strength(told)
+            strength = self._strength(told, told.worth / min(int(index["rows"]["worth"][row]), max(1, worth)))
             if strength is not None:
                 weighed.append((-told.worth, -told.evidence, row, told, strength))
         claims, findings = _Claims(), list[Finding]()
@@ -188,10 +190,10 @@ class Known:
                 break
         return findings[:_MOST]
 
-    def _strength(self, told: _Told) -> Strength | None:
+    def _strength(self, told: _Told, share: float) -> Strength | None:
         for each in self.thresholds:
             enough = told.words >= each.words and told.evidence >= each.evidence and told.agreement >= each.agreement
-            if enough and (told.exact or not each.whole):
+            if enough and share >= each.share and (told.exact or not each.whole):
                 return each.strength
         return None
 

@@ -20,7 +20,7 @@ import mmap
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,16 @@ ROW = np.dtype(
         ("copies", "<u4"), ("piece", "<u4"),
     ]
 )  # fmt: skip
-DTYPES: dict[str, Any] = {"bloom": "<u8", "prefix": "<u8", "hashes": "<u8", "places": "<u8", "dropped": "<u8", "rows": ROW, "tags": "<u1", "about": "<u1"}
+DTYPES: dict[str, Any] = {
+    "bloom": "<u8",
+    "prefix": "<u8",
+    "hashes": "<u8",
+    "places": "<u8",
+    "dropped": "<u8",
+    "rows": ROW,
+    "tags": "<u1",
+    "about": "<u1",
+}
 UNITS = 1 << 16
 """Units in a row; a longer text has several."""
 
@@ -85,7 +94,7 @@ class Index:
         """The id of the key that it was built with."""
         return self.about["key"]
 
-    @property
+    @cached_property
     def columns(self) -> tuple[Array, Array, Array]:
         """What alignment needs of each row: where its tags begin, how many there are, and its digest."""
         rows = self["rows"]
@@ -167,11 +176,7 @@ def raw(array: Array) -> Any:
 
 def broken(index: Index) -> list[str]:
     """The sections that are not what they were when the index was built. Reads all of it."""
-    return [
-        name
-        for name, section in index.about["sections"].items()
-        if hashlib.sha256(raw(index[name])).hexdigest() != section["sha256"]
-    ]
+    return [name for name, section in index.about["sections"].items() if hashlib.sha256(raw(index[name])).hexdigest() != section["sha256"]]
 
 
 @lru_cache(maxsize=64)

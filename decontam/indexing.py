@@ -126,7 +126,7 @@ def _read_in(work: Work, sources: Iterable[str], read: Callable[[str], Iterable[
                         "rows",
                         _ROW.pack(
                             into.write("tags", tags), about, digest, whole, reference.start, reference.end, len(part.keys),
-                            int(worth_of(part).sum()), number, label, 0, len(said), 1, piece,
+                            worth_of(part), number, label, 0, len(said), 1, piece,
                         ),
                     )  # fmt: skip
                     # A shingle belongs to the piece in which it begins and may reach into the next.

@@ -108,7 +108,14 @@ def _agree(keys, at, tags, base, place, salt):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, found):  # type: ignore[no-untyped-def]
+def _worth(keys, weights, at):  # type: ignore[no-untyped-def]
+    if (at > 0 and keys[at] == keys[at - 1]) or (at > 1 and keys[at] == keys[at - 2]):
+        return 0
+    return _WORD_WORTH if weights[at] == PER_WORD else _CHARACTER_WORTH
+
+
+@kernel
+def _walked(keys, weights, at, tags, base, size, place, salt, step, agreed, mark, found):  # type: ignore[no-untyped-def]
     """Compare units from here on in one direction, and note for those that agree with which. `found`: what they are worth, and
     the last places on either side that do."""
     length = len(keys)
@@ -116,7 +123,7 @@ def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, 
     last_at, last_place = at - step, place - step
     while 0 <= at < length and 0 <= place < size:
         if _agree(keys, at, tags, base, place, salt):
-            total += worth[at]
+            total += _worth(keys, weights, at)
             agreed[at] = mark + place
             last_at, last_place = at, place
             at += step
@@ -136,7 +143,7 @@ def _walked(keys, worth, at, tags, base, size, place, salt, step, agreed, mark, 
                     ):  # fmt: skip
                         for beside in range(1, gap - less):  # single units between two exchanged ones
                             if _agree(keys, at + step * beside, tags, base, place + step * beside, salt):
-                                total += worth[at + step * beside]
+                                total += _worth(keys, weights, at + step * beside)
                         at, place, bridged = here, there, True
                         break
                 if bridged:
@@ -204,7 +211,7 @@ def _rarity(starts, weights, texts, first, start, end, agreed, mark, told):  # t
 
 
 @kernel
-def _aligned(keys, weights, worth, starts, texts, seeds, seed_places, rows_tags, rows_units, rows_digest, tags, secret, out, evidence):  # type: ignore[no-untyped-def]
+def _aligned(keys, weights, starts, texts, seeds, seed_places, rows_tags, rows_units, rows_digest, tags, secret, out, evidence):  # type: ignore[no-untyped-def]
     """Follow each seed; write the passages found, in the order of their seeds; their number."""
     found, told = np.zeros(3, np.int64), np.zeros(2)
     agreed = np.zeros(len(keys), np.int64)  # where in the reference a unit agrees, by match
@@ -230,9 +237,9 @@ def _aligned(keys, weights, worth, starts, texts, seeds, seed_places, rows_tags,
         if not _promising(keys, at, _behind(weights, at), tags, base, size, place, salt):
             continue
         mark = (count + 1) << 20
-        _walked(keys, worth, at, tags, base, size, place, salt, 1, agreed, mark, found)
+        _walked(keys, weights, at, tags, base, size, place, salt, 1, agreed, mark, found)
         total, end, known_end = found[0], found[1] + 1, found[2] + 1
-        _walked(keys, worth, at - 1, tags, base, size, place - 1, salt, -1, agreed, mark, found)
+        _walked(keys, weights, at - 1, tags, base, size, place - 1, salt, -1, agreed, mark, found)
         total += found[0]
         if total < _LEAST:
             continue
@@ -263,21 +270,25 @@ def matches(given: Units, prints: tuple[Array, Array], index: Index, mix: Mix) -
     count = _looked_up(hashes, passed[:count], prefix, shift, index["hashes"], index["places"], seeds, seed_places, texts)
     if count == 0:
         return []
-    worth = worth_of(given)
     out, evidence = np.empty((min(count, _MOST), _COLUMNS), np.int64), np.empty(min(count, _MOST))
     count = _aligned(
-        given.keys, given.weights, worth, starts, texts, seeds[:count], seed_places[:count],
+        given.keys, given.weights, starts, texts, seeds[:count], seed_places[:count],
         *index.columns, index["tags"], mix.numbers[4], out, evidence,
     )  # fmt: skip
     return [Match._make((*row, told)) for row, told in zip(out[:count].tolist(), evidence[:count].tolist(), strict=True)]
 
 
-def worth_of(given: Units) -> Array:
-    """What units count for where texts are compared, in eighths of a word: nothing where one or two of them are repeated."""
-    worth = np.where(given.weights == PER_WORD, _WORD_WORTH, _CHARACTER_WORTH)
-    for apart in (1, 2):
-        worth[apart:][given.keys[apart:] == given.keys[:-apart]] = 0
-    return worth
+@kernel
+def _worths(keys, weights):  # type: ignore[no-untyped-def]
+    total = 0
+    for at in range(len(keys)):
+        total += _worth(keys, weights, at)
+    return total
+
+
+def worth_of(given: Units) -> int:
+    """What units count for where texts are compared, in eighths of a word; what repeats one of the two before it counts nothing."""
+    return int(_worths(given.keys, given.weights))
 
 
 def exact_digest(read: Tokens, first: int, last: int, mix: Mix) -> int:

@@ -11,7 +11,7 @@ from decontam.types import Reference, Span, Strength
 from decontam.view import View
 
 if TYPE_CHECKING:
-    from decontam.stages.known import Known
+    from decontam.passages import Passages
 
 T = TypeVar("T")
 _HOST = 20_000  # characters of a text that a passage is planted in
@@ -91,7 +91,7 @@ def _border(text: str) -> int:
     return text.find("\n", middle) + 1 or middle
 
 
-def measured(stage: Known, plants: Iterable[Planted]) -> list[Row]:
+def measured(stage: Passages, plants: Iterable[Planted]) -> list[Row]:
     """What a stage finds of them, in the order in which changes and lengths came."""
     counts: dict[tuple[str, int], list[int]] = {}
     holders: dict[str, set[int]] = {}
@@ -112,7 +112,7 @@ def measured(stage: Known, plants: Iterable[Planted]) -> list[Row]:
     return [Row(*name, *tally) for name, tally in counts.items()]
 
 
-def _same(stage: Known, passage: str, named: tuple[str, str], holders: dict[str, set[int]]) -> bool:
+def _same(stage: Passages, passage: str, named: tuple[str, str], holders: dict[str, set[int]]) -> bool:
     """Whether the text that was named holds the passage as well, word for word as far as words count."""
     from decontam.known import matches, worth_of
     from decontam.shingles import shingles, units
@@ -122,12 +122,12 @@ def _same(stage: Known, passage: str, named: tuple[str, str], holders: dict[str,
     index, mix = stage.indexes[0]
     if passage not in holders:
         given = units(tokenised(encode(passage)))
-        enough = _SAME * int(worth_of(given).sum())
+        enough = _SAME * worth_of(given)
         holders[passage] = {match.row for match in matches(given, shingles(given, mix), index, mix) if match.worth >= enough}
     return any((known.source, known.id) == named for known in map(index.known, holders[passage]))
 
 
-def untouched(stage: Known, texts: Iterable[str]) -> Clean:
+def untouched(stage: Passages, texts: Iterable[str]) -> Clean:
     """What a stage finds in texts in which nothing was planted."""
     count = found = out = 0
     named: dict[str, int] = {}

@@ -274,17 +274,14 @@ def shingled(keys, weights, numbers, powers, order, hashes, starts):  # type: ig
             end += 1
         if weight < _FULL:
             break
-        least = order[start]
-        at = start + 1
-        while at < end and order[at] >= least:
-            at += 1
-        taken = at == end
-        if not taken:
-            least = order[end - 1]
-            at = end - 2
-            while at >= start and order[at] >= least:
-                at -= 1
-            taken = at < start
+        if end - start == WORDS:  # words alone: no loop, no guess
+            least = min(order[start + 1], order[start + 2])
+            taken = (order[start] <= min(least, order[end - 1])) | (order[end - 1] <= min(least, order[start]))
+        else:
+            least = order[start]
+            for at in range(start + 1, end):
+                least = min(least, order[at])
+            taken = (order[start] == least) | (order[end - 1] == least)
         if taken:
             hashes[count] = mixed(mixed(state ^ before) ^ behind)
             starts[count] = start

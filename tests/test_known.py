@@ -21,6 +21,7 @@ from decontam.errors import ArtefactError, ConfigError, InputError
 from decontam.indexes import Index
 from decontam.keys import Key
 from decontam.known import matches
+from decontam.passages import Passages
 from decontam.shingles import RUN, mix_of, units
 from decontam.stages.known import Known
 from decontam.tokens import tokenised
@@ -79,7 +80,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
 
 
 @pytest.fixture(scope="module")
-def stage(index: Index) -> Known:
+def stage(index: Index) -> Passages:
     made = Known.load({"indexes": [index.path], "thresholds": THRESHOLDS}, None)
     assert made is not None
     return made
@@ -177,7 +178,7 @@ CHANGES: dict[str, Callable[[str], str]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_a_passage_is_found_however_it_was_changed(stage: Known, change: Callable[[str], str]) -> None:
+def test_a_passage_is_found_however_it_was_changed(stage: Passages, change: Callable[[str], str]) -> None:
     for number in range(8):
         passage = change(LOGS["a.jsonl"][number].text)
         text = f"{words(900 + number, 200)}\n\n{passage}\n\n{words(950 + number, 200)}"
@@ -189,14 +190,14 @@ def test_a_passage_is_found_however_it_was_changed(stage: Known, change: Callabl
         assert all(200 < each.span.start < each.span.end <= len(text) - 200 for each in findings)
 
 
-def test_characters_are_found_too(stage: Known) -> None:
+def test_characters_are_found_too(stage: Passages) -> None:
     text = characters(901, 300) + characters(8, 200)[40:140] + characters(902, 300)
     (finding,) = stage.inspect(View.of(text))
 
     assert (Strength.CONCLUSIVE, "a.jsonl-8", (300, 400)) == (finding.strength, finding.detail["id"], finding.span)
 
 
-def test_a_finding_says_who_when_where_and_how_much(stage: Known, index: Index) -> None:
+def test_a_finding_says_who_when_where_and_how_much(stage: Passages, index: Index) -> None:
     text = LOGS["a.jsonl"][3].text
     (finding,) = stage.inspect(View.of(text + " " + words(903, 120)))
 
@@ -210,7 +211,7 @@ def test_a_finding_says_who_when_where_and_how_much(stage: Known, index: Index) 
     assert 0.48 < finding.detail["of_text"] <= 0.5
 
 
-def test_equal_texts_are_one_that_is_said_to_be_there_twice(stage: Known) -> None:
+def test_equal_texts_are_one_that_is_said_to_be_there_twice(stage: Passages) -> None:
     (finding,) = stage.inspect(View.of(words(0, 120)))
 
     assert ("a.jsonl-0", 2) == (finding.detail["id"], finding.detail["copies"])
@@ -225,11 +226,11 @@ def test_equal_texts_are_one_that_is_said_to_be_there_twice(stage: Known) -> Non
         ("wrote the first 3 books of the Kobun trilogy", None),
     ],
 )
-def test_a_short_text_counts_as_a_whole_only(stage: Known, text: str, expected: Strength | None) -> None:
+def test_a_short_text_counts_as_a_whole_only(stage: Passages, text: str, expected: Strength | None) -> None:
     assert expected == next((each.strength for each in stage.inspect(View.of(text))), None)
 
 
-def test_what_is_not_known_is_not_found(stage: Known) -> None:
+def test_what_is_not_known_is_not_found(stage: Passages) -> None:
     assert [] == stage.inspect(View.of(words(904, 3000)))
     assert [] == stage.inspect(View.of(characters(905, 3000)))
     assert [] == stage.inspect(View.of(" ".join(LOGS["a.jsonl"][0].text.split()[:7]) + words(906, 50)))
@@ -248,18 +249,18 @@ def test_what_the_background_has_too_does_not_count(tmp_path: Path) -> None:
     assert 0 < indexes.opened(str(tmp_path / "x.idx")).about["counts"]["dropped"]
 
 
-def test_a_long_text_is_read_in_pieces_that_overlap(stage: Known, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_text_is_read_in_pieces_that_overlap(stage: Passages, monkeypatch: pytest.MonkeyPatch) -> None:
     text = f"{words(907, 500)} {LOGS['a.jsonl'][2].text} {words(908, 500)}"
     (whole,) = stage.inspect(View.of(text))
     for most in (570, 600, 777):
         monkeypatch.setattr(tokens, "MOST", most)
-        monkeypatch.setattr("decontam.stages.known._OVERLAP", 200)
+        monkeypatch.setattr("decontam.passages._OVERLAP", 200)
         found = best(stage.inspect(View.of(text)))
 
         assert (whole.span, whole.detail["id"], whole.strength) == (found.span, found.detail["id"], found.strength)
 
 
-def test_hostile_text_costs_no_more_than_its_length(stage: Known) -> None:
+def test_hostile_text_costs_no_more_than_its_length(stage: Passages) -> None:
     """Every fingerprint is known, and every place could be a passage of the same few texts."""
     text = " ".join([LOGS["a.jsonl"][0].text] * 400)
     findings = stage.inspect(View.of(text))
@@ -267,7 +268,7 @@ def test_hostile_text_costs_no_more_than_its_length(stage: Known) -> None:
     assert 0 < len(findings) <= 32
 
 
-def test_lone_surrogates_and_nothing_at_all(stage: Known) -> None:
+def test_lone_surrogates_and_nothing_at_all(stage: Passages) -> None:
     text = "\ud800 " + LOGS["a.jsonl"][1].text.replace(" ", " \udfff ")
 
     assert Strength.CONCLUSIVE == best(stage.inspect(View.of(text))).strength
@@ -476,7 +477,7 @@ def test_group_by_group_places_are_kept_as_plain_python_would(rows: list[int], s
     assert len({each[0] for each in entries}) == distinct
 
 
-def test_without_numba_it_finds_the_same(index: Index, stage: Known) -> None:
+def test_without_numba_it_finds_the_same(index: Index, stage: Passages) -> None:
     text = f"{words(909, 40)} {masked(words(5, 120), 0.2, lambda draw: '[NAME]')} {words(910, 40)}"
     program = (
         "import sys, warnings; sys.modules['numba'] = None; warnings.simplefilter('ignore')\n"

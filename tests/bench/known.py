@@ -28,6 +28,7 @@ from rates import wilson
 
 from decontam import assembling, indexes, indexing, planting, shingles, tokens
 from decontam.config import load_config
+from decontam.passages import Passages
 from decontam.shingles import Array, mix_of
 from decontam.stages.known import Known
 from decontam.types import Reference, Strength
@@ -76,7 +77,7 @@ def built(path: Path, logs: list[str], background: Iterator[str] | None) -> None
     )
 
 
-def stage_of(path: Path) -> Known:
+def stage_of(path: Path) -> Passages:
     stage = Known.load({"indexes": [str(path)], "thresholds": THRESHOLDS}, None)
     assert stage is not None
     return stage
@@ -108,7 +109,7 @@ def _is_cjk(text: str) -> bool:
     return sum("\u3040" <= c <= "\u9fff" for c in head) > 0.5 * sum(c.isalpha() for c in head)
 
 
-def wrong(stage: Known, humans: list[dict[str, str]], tried: list[dict[str, str]]) -> None:
+def wrong(stage: Passages, humans: list[dict[str, str]], tried: list[dict[str, str]]) -> None:
     """What is found in texts that people wrote, in all of them and in those that the index has not seen as background."""
     for title, given in (("all, the background too", humans), ("those that are no background", tried)):
         findings = [(row, max(found, key=lambda each: (each.strength, each.detail["rare_words"]))) for row in given
@@ -171,7 +172,7 @@ def speed(fingerprints: int) -> None:
     formatter = PIIFormatter()
     built_once = [text for name in logs[:3] for text in (reference.text for reference in references(name))]
 
-    def screened(stage: Known) -> Callable[[], object]:
+    def screened(stage: Passages) -> Callable[[], object]:
         return lambda: [stage.inspect(View.of(text)) for text in texts]
 
     cases: dict[str, Callable[[], object]] = {

@@ -22,7 +22,7 @@ from decontam.logs.moments import iso
 from decontam.logs.plain import plain_units
 from decontam.logs.report import CUT, FOREIGN, Report
 from decontam.logs.streams import Asked, Streams, Whole, fits
-from decontam.logs.units import BREAK, MALFORMED, NOISE
+from decontam.logs.units import BREAK, DONE, MALFORMED, NOISE
 from decontam.types import Reference
 
 _NAMES = (
@@ -40,7 +40,7 @@ _NAMES = (
     *("hunyuan", "spark", "minimax", "sensenova", "ollama", "tgi", "bedrock", "cohere", "anthropic", "other-models"),
     # What wraps them, before what would look into anything.
     *("batches", "azure-llm", "azure-apim", "litellm", "helicone", "langsmith", "langfuse", "opentelemetry", "bedrock-log"),
-    *("har", "cassette", "replicate"),
+    *("har", "cassette", "replicate", "account-exports"),
     # What has no answer of its own, and what may hold anything.
     *("conversation", "request", "exchange", "without-text"),
 )
@@ -52,8 +52,9 @@ class Options:
     """How logs are read.
 
     `include`: what the model wrote (`responses`), what it was asked (`prompts`), or both. `shapes`: the fields that hold
-    texts; no format is looked for where one is named. `text`: read the file as plain text, a reference for each `line`,
-    `paragraph` or the `file`. `formats`: only these readers. `max_record_bytes` is in bytes of one record.
+    texts; where they are named, no format is looked for and all of them are read. `text`: read the file as plain text, a
+    reference for each `line`, `paragraph` or the `file`. `formats`: only these readers. `max_record_bytes` is in bytes of
+    one record.
     """
 
     include: Literal["responses", "prompts", "all"] = "responses"
@@ -117,7 +118,7 @@ class Reading:
             if unit.problem == NOISE:
                 self.report.noise += 1
                 continue
-            number += unit.problem != BREAK
+            number += unit.problem not in (BREAK, DONE)
             for whole in streams.add(unit, number):
                 yield from self._whole(whole, looking)
         for whole in streams.rest():
@@ -173,7 +174,8 @@ class Reading:
 
     def _references_of(self, calls: list[Call], whole: Whole) -> Iterator[Reference]:
         used: dict[str, int] = {}
-        include = self._options.include
+        told: set[tuple[str, str]] = set()  # some records hold an answer twice, as it came and as it was read
+        include = "all" if self._options.shapes else self._options.include
         for call in calls:
             id = call.id or f"{self._path}:{whole.number}"
             provider = providers.by_host(call.host) or call.provider or providers.by_model(call.model)
@@ -185,6 +187,9 @@ class Reading:
                     or (include == "prompts" and said.part == RESPONSE)
                 ):
                     continue
+                if (said.part, said.text) in told:
+                    continue
+                told.add((said.part, said.text))
                 again = used.get(id, 0)
                 used[id] = again + 1
                 name = f"{id}#{again}" if again else id

@@ -10,11 +10,12 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from decontam.codecs import Reader
 from decontam.jsonl import line_blocks
 from decontam.logs import documents
-from decontam.logs.units import BREAK, EVENTS, NOISE, TOO_LARGE, Unit, unit_of
+from decontam.logs.units import BREAK, DONE, EVENTS, NOISE, TOO_LARGE, Unit, unit_of
 
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["{}\[\]]')
 _FIELD = re.compile(rb"(?:event|id|retry)\s*:|:")
@@ -22,6 +23,7 @@ _HTTP = re.compile(rb"HTTP/\d(?:\.\d)? \d{3}|(?:GET|POST|PUT|PATCH) \S+ HTTP/\d"
 # How a line begins that JSON over several lines may go on with; a time, a level, a field of an event is something else.
 _GOES_ON = re.compile(rb'\s*(?:["{}\],]|\[(?=[\s"{\[\]]|-?\d+(?:\.\d+)?[,\]]|$)|-?\d[\d.eE+-]*,?\s*$|(?:true|false|null),?\s*$|$)')
 _AGAIN = 10  # times the lines of a log that may be read a second time: more is a log made to be slow
+_HEX = re.compile(rb"\\x([0-9A-Fa-f]{2})")
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -45,6 +47,10 @@ def nesting(line: bytes) -> tuple[int, bool]:
 
 def _among_words(bare: bytes, start: int, end: int) -> Unit:
     """The JSON in a line that begins with something else: a time, a level, the name of a server."""
+    if b"{\\x22" in bare:
+        values = [value for each in bare.split(b'"') if each[:5] == b"{\\x22" and (value := _unescaped(each)) is not None]
+        if values:
+            return Unit(values, start, end)
     brace = bare.find(b"{")
     if brace >= 0:
         rest = bare[brace:]
@@ -55,6 +61,12 @@ def _among_words(bare: bytes, start: int, end: int) -> Unit:
         if isinstance(unit.value, dict) and unit.value and (not unit.cut or depth > 0 or broken):
             return unit
     return Unit(None, start, end, problem=NOISE)
+
+
+def _unescaped(field: bytes) -> Any:
+    """JSON as nginx writes a variable into its access log, with its quotes as \\x22."""
+    unit = unit_of(_HEX.sub(lambda match: bytes([int(match[1], 16)]), field), 0)
+    return unit.value
 
 
 def _is_record(line: bytes) -> bool:
@@ -189,7 +201,7 @@ class _Lines:
         """A line of data of an event; its JSON may go on in the next one."""
         if data == b"[DONE]":
             yield from self._event()
-            yield Unit(None, start, end, EVENTS, problem=BREAK)
+            yield Unit(None, start, end, EVENTS, problem=DONE)
             return
         if not self._data:
             unit = unit_of(data, start, EVENTS, end)

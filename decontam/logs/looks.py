@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from decontam.logs.calls import PROMPT, Call, Reader, Said, text
@@ -14,6 +15,7 @@ from decontam.logs.streams import Asked, Streams
 from decontam.logs.units import ARRAY, Unit, parsed
 
 _SIGNS = (b"{", b"[", b"data:", b"event:", b"id:", b": ", b":\n", b"HTTP/")
+_LINE = ("{", "data:", "event:")
 _SHORTEST = 8  # characters of text that may hold a payload
 _BASE64 = 64  # characters of base64 that are worth a look
 _DEEPEST = 24
@@ -40,7 +42,7 @@ class Looking:
             if isinstance(value, dict):
                 return self._object(value)
             if isinstance(value, list):
-                return self._units([Unit(each, at, at + 1, ARRAY) for at, each in enumerate(value)])
+                return self._units(self._listed(value))
             if isinstance(value, (str, bytes)):
                 return self._text(value)
             return []
@@ -54,7 +56,15 @@ class Looking:
                 return [call._replace(format=reader.name) for call in calls]
         return []
 
-    def _units(self, units: Any) -> list[Call]:
+    def _listed(self, values: list[Any]) -> Iterator[Unit]:
+        """The elements of a list; lines and pieces that stand in it as text are read as if they stood in one."""
+        for at, each in enumerate(values):
+            if isinstance(each, str) and each.lstrip().startswith(_LINE):
+                yield from in_text(each.strip().encode("utf-8", "surrogatepass"), self._most)
+            else:
+                yield Unit(each, at, at + 1, ARRAY)
+
+    def _units(self, units: Iterable[Unit]) -> list[Call]:
         streams = Streams(self._pieces, self._most)
         found: list[Call] = []
         for number, unit in enumerate(units):

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from decontam.logs.calls import Chunk, Reader
-from decontam.logs.units import BREAK, LINES, Unit
+from decontam.logs.units import BREAK, DONE, EVENTS, LINES, Unit, unit_of
 
 _KNOWN = 10_000  # sets of keys that are remembered
+_WRAPS = ("chunk", "data", "event", "raw")  # where records keep a piece
+_EVENT = {"event", "data", "id", "retry", "type"}
+_BEGINS = ("{", "data:")
 _AT_ONCE = 256  # streams that may be open
 _ROOM = 4  # times `most`: bytes that open streams may take together
 
@@ -78,6 +81,7 @@ class Streams:
         self._asked = asked  # readers that know pieces of streams
         self._most = most
         self._open: dict[tuple[str, str], _Open] = {}
+        self._latest = ("", "")  # whose piece came last
         self._held = 0
 
     def add(self, unit: Unit, number: int) -> Iterator[Whole]:
@@ -85,16 +89,38 @@ class Streams:
         if unit.problem == BREAK:
             yield from self.rest()
             return
+        if unit.problem == DONE:
+            if self._latest in self._open:
+                yield self._close(self._latest)
+            return
         value = unit.value
         if isinstance(value, dict):
-            for reader in self._asked.about(value):
-                chunk = reader.chunk(value, unit.among) if reader.chunk else None
-                if chunk is not None:
-                    yield from self._piece(reader, chunk, unit, number)
+            for piece in (unit, *self._inside(unit)):
+                reader, chunk = self._chunk(piece)
+                if reader is not None and chunk is not None:
+                    yield from self._piece(reader, chunk, piece, number)
                     return
             if unit.among != LINES and not unit.problem and self._open and value.keys() <= {"type", "event"}:
                 return  # a ping
         yield Whole(value, unit.start, unit.end, number, unit.cut, unit if unit.problem else None)
+
+    def _chunk(self, unit: Unit) -> tuple[Reader | None, Chunk | None]:
+        """The reader that knows a piece, and what tells it."""
+        for reader in self._asked.about(unit.value):
+            chunk = reader.chunk(unit.value, unit.among) if reader.chunk else None
+            if chunk is not None:
+                return reader, chunk
+        return None, None
+
+    def _inside(self, unit: Unit) -> Iterator[Unit]:
+        """What an object wraps that may be a piece: an event with its data, a line of a gateway with a chunk."""
+        for key in _WRAPS:
+            inner = unit.value.get(key)
+            if isinstance(inner, str) and inner.lstrip().startswith(_BEGINS):
+                made = unit_of(inner.strip().removeprefix("data:").strip().encode("utf-8", "surrogatepass"), 0)
+                inner = made.value
+            if isinstance(inner, dict):
+                yield unit._replace(value=inner, among=EVENTS if unit.value.keys() <= _EVENT else unit.among)
 
     def _piece(self, reader: Reader, chunk: Chunk, unit: Unit, number: int) -> Iterator[Whole]:
         key, stream = self._stream_of(reader, chunk)
@@ -104,6 +130,7 @@ class Streams:
         if stream is None:
             stream = self._open[key] = _Open(reader, chunk, unit, number)
         stream.add(unit)
+        self._latest = key
         self._held += unit.end - unit.start
         if chunk.last:
             yield self._close(key)

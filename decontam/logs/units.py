@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import json
 from typing import Any, NamedTuple
@@ -16,8 +17,11 @@ TOO_LARGE = "too_large"
 NOISE = "noise"
 """A line without a record: a word of a server between them."""
 BREAK = "break"
-"""No record, but what ends the streams before it: `data: [DONE]`, the head of another response."""
+"""No record, but what ends all streams before it: the head of another response."""
+DONE = "done"
+"""No record, but what ends the stream whose piece came last: `data: [DONE]`."""
 
+_LONGEST_REPR = 1_000_000  # bytes: literal_eval takes a hundred times as much memory
 EVENTS = "events"
 ARRAY = "array"
 LINES = "lines"
@@ -57,6 +61,17 @@ def parsed(data: bytes | str) -> Any:
         return json.loads(data, strict=False)  # NaN, lone surrogates, long integers, line breaks in strings
 
 
+def _repr(data: bytes) -> dict[str, Any] | None:
+    """The dict that Python wrote down, as applications log their objects; None where it is none."""
+    if len(data) > _LONGEST_REPR:
+        return None
+    try:
+        value = ast.literal_eval(data.decode())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+    return value if isinstance(value, dict) and all(isinstance(key, str) for key in value) else None
+
+
 def unit_of(data: bytes, start: int, among: str = LINES, end: int | None = None) -> Unit:
     """The unit that some bytes of JSON are: parsed, or as much of it as can be read, or malformed.
 
@@ -73,6 +88,8 @@ def unit_of(data: bytes, start: int, among: str = LINES, end: int | None = None)
         where, why = len(error.doc[: error.pos].encode("utf-8", "surrogatepass")), error.msg
     except (RecursionError, ValueError) as error:
         return Unit(None, start, end, among, problem=MALFORMED, message=f"not JSON that can be read: {error}")
+    if data.startswith(b"{'") and (value := _repr(data)) is not None:
+        return Unit(value, start, end, among)
     value = partial(data)
     if value is None and where:
         value = partial(data[:where])

@@ -16,7 +16,6 @@ import gzip
 import json
 import sys
 import tempfile
-import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from typing import Any
 
 import orjson
 import yaml
-from corpus import shared_rows
+from corpus import SHARED, shared_rows
 from rates import print_rates
 
 from decontam.errors import DecontamError
@@ -109,63 +108,99 @@ _ENVELOPES: dict[str, Callable[[str], bytes]] = {
 }
 
 
+class Told:
+    """What was seen of the recordings, by the names under which it is printed."""
+
+    def __init__(self) -> None:
+        self.understood: dict[str, list[bool]] = defaultdict(list)
+        self.together: dict[str, list[bool]] = defaultdict(list)
+        self.wrapped: dict[str, list[bool]] = defaultdict(list)
+        self.providers: dict[str, list[bool]] = defaultdict(list)
+        self.causes: Counter[str] = Counter()
+        self.without = self.cut = 0
+
+
+def _look(row: dict[str, Any], path: Path, told: Told) -> list[str]:
+    """Read one recording in every way; what went wrong in words."""
+    path.write_bytes(row["text"].encode())
+    references, report, problem = _read(str(path))
+    ok = report.understood > 0 and not problem
+    told.without += ok and not references
+    told.cut += report.cut > 0
+    group = "disguised (derived from recordings)" if row["derived"] else row["provider"]
+    told.understood[group].append(ok)
+    wrong = []
+    if not ok:
+        cause = problem or "; ".join(trouble.message for trouble in report.troubles[:1])
+        told.causes[f"{group}: {cause[:150]}"] += 1
+        wrong.append(f"missed: {cause}")
+    if row["derived"]:
+        return wrong
+    told.understood["all but the disguised"].append(ok)
+    if references:
+        wrong += [*_inside_of_envelopes(row, path, references, told), *_whose(row, path, references, told)]
+        if row["kind"] != "payload-json":
+            whole = _is_together(row["text"], references)
+            told.together["streams put together"].append(whole)
+            wrong += [] if whole else ["not together"]
+    return wrong
+
+
+def _inside_of_envelopes(row: dict[str, Any], path: Path, references: list[Reference], told: Told) -> Iterator[str]:
+    for name, wrap in _ENVELOPES.items():
+        path.write_bytes(wrap(row["text"]))
+        inside, _, _ = _read(str(path))
+        same = [each.text for each in inside] == [each.text for each in references]
+        told.wrapped[name].append(same)
+        if not same:
+            yield f"not the same in {name}"
+
+
+def _whose(row: dict[str, Any], path: Path, references: list[Reference], told: Told) -> Iterator[str]:
+    kin = "by a server of models of others" if row["provider"] in _GATEWAYS else "by the maker of the model"
+    right = _is_kin(references[0].provider, row["provider"])
+    told.providers[f"provider told right, {kin}"].append(right)
+    if not right:
+        yield f"provider {references[0].provider}"
+    if row["host"] and "." in row["host"] and not row["host"][0].isdigit():
+        path.write_bytes(_dumped({"url": f"https://{row['host']}/v1", "response": row["text"]}))
+        inside, _, _ = _read(str(path))
+        told.providers[f"provider told right, host known, {kin}"].append(bool(inside) and _is_kin(inside[0].provider, row["provider"]))
+
+
+def _is_kin(told: str | None, label: str) -> bool:
+    return told == label or any({told, label} <= same for same in _SAME)
+
+
 def main(misses: bool) -> None:
     rows = [row for row in shared_rows("signatures/positives.jsonl.zst") if row["kind"] in _KINDS]
-    understood: dict[str, list[bool]] = defaultdict(list)
-    providers: dict[str, list[bool]] = defaultdict(list)
-    together: dict[str, list[bool]] = defaultdict(list)
-    wrapped: dict[str, list[bool]] = defaultdict(list)
-    causes: Counter[str] = Counter()
-    without = cut = 0
-    size, began = 0, time.process_time()
+    told = Told()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "recording.log")
         for row in rows:
-            path.write_bytes(row["text"].encode())
-            references, report, problem = _read(str(path))
-            size += len(row["text"])
-            group = "disguised (derived from recordings)" if row["derived"] else row["provider"]
-            ok = report.understood > 0 and not problem
-            for name in (group, "all but the disguised") if not row["derived"] else (group,):
-                understood[name].append(ok)
-            without += ok and not references
-            cut += report.cut > 0
-            if not ok:
-                cause = problem or "; ".join(trouble.message for trouble in report.troubles[:1])
-                causes[f"{group}: {cause[:150]}"] += 1
+            for wrong in _look(row, Path(folder, "recording.log"), told):
                 if misses:
-                    print(f"missed {row['id']} {row['provider']} {row['form']}: {cause}")
-            if references and not row["derived"]:
-                told = references[0].provider
-                right = told == row["provider"] or any({told, row["provider"]} <= same for same in _SAME)
-                kin = "by a server of models of others" if row["provider"] in _GATEWAYS else "by the maker of the model"
-                providers[f"provider told right, {kin}"].append(right)
-                if row["host"] and "." in row["host"] and not row["host"][0].isdigit():
-                    providers[f"provider told right, host known, {kin}"].append(_with_host(path, row))
-            if references and not row["derived"]:
-                for name, wrap in _ENVELOPES.items():
-                    path.write_bytes(wrap(row["text"]))
-                    inside, _, _ = _read(str(path))
-                    same = [each.text for each in inside] == [each.text for each in references]
-                    wrapped[name].append(same)
-                    if misses and not same:
-                        print(f"not the same in {name}: {row['id']} {row['provider']} {row['form']}")
-                path.write_bytes(row["text"].encode())
-            if references and row["kind"] != "payload-json" and not row["derived"]:
-                whole = _is_together(row["text"], references)
-                together["streams put together"].append(whole)
-                if misses and not whole:
-                    print(f"not together {row['id']} {row['provider']}")
-    seconds = time.process_time() - began
-    print_rates("understood, by provider", dict(sorted(understood.items(), key=lambda each: (sum(each[1]) / len(each[1]), each[0]))))
-    print(f"of these, without a word of a model: {without:,}; cut off: {cut:,}")
-    print_rates("streams", together)
-    print_rates("the same texts out of envelopes", wrapped)
-    print_rates("providers", dict(sorted(providers.items())))
-    print(f"{len(rows):,} recordings, {size / 1e6:.1f} MB, {seconds:.1f} s of CPU time with a file for each")
+                    print(f"{row['id']} {row['provider']} {row['form']}: {wrong}")
+    print_rates("understood, by provider", dict(sorted(told.understood.items(), key=lambda each: (sum(each[1]) / len(each[1]), each[0]))))
+    print(f"of these, without a word of a model: {told.without:,}; cut off: {told.cut:,}")
+    print_rates("streams", told.together)
+    print_rates("the same texts out of envelopes", told.wrapped)
+    print_rates("providers", dict(sorted(told.providers.items())))
+    _print_ordinary()
     print("causes of misses")
-    for cause, count in causes.most_common():
+    for cause, count in told.causes.most_common():
         print(f"  {count:4} {cause}")
+
+
+def _print_ordinary() -> None:
+    """Shards of text, and documents about APIs, read as if they were logs: none of their records is one."""
+    records = wrong = refused = 0
+    paths = [*SHARED.glob("pii/*.zst"), *SHARED.glob("synthetic/*.zst"), SHARED / "signatures" / "negatives.jsonl.zst"]
+    for path in sorted(paths):
+        references, report, problem = _read(str(path))
+        records += report.records
+        wrong += len({reference.id.partition("#")[0] for reference in references})
+        refused += bool(problem)
+    print(f"ordinary records that gave a text: {wrong:,} of {records:,}; {refused} of {len(paths)} files refused as no logs")
 
 
 def _read(path: str) -> tuple[list[Reference], Report, str]:
@@ -176,14 +211,6 @@ def _read(path: str) -> tuple[list[Reference], Report, str]:
     except DecontamError as error:
         return references, reading.report, str(error).partition(": ")[2]
     return references, reading.report, ""
-
-
-def _with_host(path: Path, row: dict[str, Any]) -> bool:
-    """Whether the provider is right where a gateway logs the host that it asked."""
-    path.write_bytes(orjson.dumps({"url": f"https://{row['host']}/v1", "response": row["text"]}))
-    references, _, _ = _read(str(path))
-    told = references[0].provider if references else None
-    return told == row["provider"] or any({told, row["provider"]} <= same for same in _SAME)
 
 
 def _pieces(value: Any, group: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], str]]:

@@ -35,7 +35,7 @@ def _body(body: Any) -> Any:
             return base64.b64decode(coded)
         except (binascii.Error, ValueError):
             return None
-    return body.get("string", body.get("text"))
+    return next((body[key] for key in ("string", "text") if key in body), body)
 
 
 def _date(headers: Any) -> Any:

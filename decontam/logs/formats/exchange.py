@@ -97,8 +97,9 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
 
 
 def _bare(value: dict[str, Any], look: Look) -> list[Call] | None:
-    """The answer as bare text, where a prompt and the name of a model stand beside it."""
-    if not text(value.get("model")) or not any(isinstance(value.get(key), str) for key in ("prompt", "request", "query", "question")):
+    """The answer as bare text, where a prompt and the name of a model, or counts of tokens, stand beside it."""
+    told = text(value.get("model")) or any("token" in key.lower() or key == "usage" for key in value)
+    if not told or not any(isinstance(value.get(key), str) for key in ("prompt", "request", "query", "question")):
         return None
     answer = next(
         (value[key] for key in ("completion", "response", "answer", "output", "generation", "reply") if isinstance(value.get(key), str)),
@@ -141,6 +142,16 @@ READER = Reader(
             (Gives("e2", "Too cold."),),
         ),
         Example(
+            {
+                "ts": 1,
+                "sse": [
+                    'data: {"id":"e3","choices":[{"delta":{"content":"Too "}}]}',
+                    'data: {"id":"e3","choices":[{"delta":{"content":"fast."}}]}',
+                ],
+            },
+            (Gives("e3", "Too fast."),),
+        ),
+        Example(
             {"model": "gpt-4o", "prompt": "Ford?", "response": "Too wide.", "created_at": "2024-01-01T00:00:00Z"},
             (
                 Gives(":0", "Too wide.", "openai", "gpt-4o", "2024-01-01T00:00:00Z"),
@@ -148,5 +159,9 @@ READER = Reader(
             ),
         ),
     ),
-    spares=({"text": "A ford is a shallow place.", "url": "https://example.org"}, {"prompt": "a", "response": "b"}),
+    spares=(
+        {"query": "a", "answer": "b", "id": 1},
+        {"text": "A ford is a shallow place.", "url": "https://example.org"},
+        {"prompt": "a", "response": "b"},
+    ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from decontam.logs.calls import PROMPT, Call, Example, Gives, Look, Reader, Said, objects
+from decontam.logs.calls import PROMPT, Call, Example, Gives, Look, Reader, Said, objects, text
 from decontam.logs.content import said_in
 from decontam.logs.envelopes import Envelope, about, first, opened, together
 
@@ -26,6 +26,8 @@ _RUN = Envelope(
 
 
 def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
+    if "run_type" not in value:
+        return _alone(value, look)
     if value["run_type"] != "llm":
         return [Call()]
     outer = about(_RUN, value)
@@ -36,6 +38,19 @@ def _read(value: dict[str, Any], look: Look) -> Iterable[Call] | None:
         return opened(_RUN, value, look)
     asked = tuple(Said(each.text, PROMPT) for each in _messages(first(value, ("inputs.messages",)))) if look.prompts else ()
     return together([Call(said)], asked or look.asked(first(value, ("inputs",))), outer)
+
+
+def _alone(value: dict[str, Any], look: Look) -> list[Call] | None:
+    """A message of LangChain that stands alone: AIMessage, or of type ai."""
+    name = value["id"][-1] if isinstance(value.get("id"), list) and value["id"] else value.get("type")
+    message = _message(value)
+    if message is None or not isinstance(name, str) or not name.lower().startswith(("ai", "human", "system", "tool")):
+        return None
+    if not name.lower().startswith("ai"):
+        return [Call(tuple(said_in(message, PROMPT)) if look.prompts else ())]
+    inner = value.get("kwargs", value.get("data", {}))
+    model = first(inner, ("response_metadata.model_name", "response_metadata.model"))
+    return [Call(tuple(said_in(message)), text(inner.get("id")), text(model))]
 
 
 def _generations(value: Any) -> Iterator[Said]:
@@ -74,10 +89,10 @@ def _message(value: Any) -> dict[str, Any] | None:
 
 READER = Reader(
     name="langsmith",
-    about="LangSmith's runs of type llm (JSON, JSONL)",
+    about="LangSmith's runs of type llm (JSON, JSONL), and messages of LangChain",
     source="https://docs.smith.langchain.com/reference/data_formats/run_data_format",
     read=_read,
-    keys=(("run_type",),),
+    keys=(("run_type",), ("lc", "kwargs"), ("type", "data")),
     lists=(("runs",),),
     examples=(
         Example(
@@ -115,6 +130,15 @@ READER = Reader(
                 "outputs": {"choices": [{"message": {"role": "assistant", "content": "Straw."}}], "id": "c-3", "model": "gpt-4o"},
             },
             (Gives("c-3", "Straw.", "openai", "gpt-4o"),),
+        ),
+        Example(
+            {
+                "lc": 1,
+                "type": "constructor",
+                "id": ["langchain", "AIMessage"],
+                "kwargs": {"content": "Oats.", "id": "run-4", "response_metadata": {"model_name": "gpt-4o"}},
+            },
+            (Gives("run-4", "Oats.", "openai", "gpt-4o"),),
         ),
         Example({"id": "run-3", "run_type": "chain", "outputs": {"output": "Straw."}}, ()),
     ),

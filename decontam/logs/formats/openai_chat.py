@@ -145,6 +145,20 @@ READER = Reader(
                 Gives("c-2#3", "It is four.", "deepseek", "deepseek-reasoner"),
             ),
         ),
+        # Lines of a gateway with a piece each; of nginx; of an application that logged a dict.
+        Example(
+            '{"ts": 1, "chunk": {"id": "e4", "choices": [{"delta": {"content": "Too "}}]}}\n'
+            '{"ts": 2, "chunk": {"id": "e4", "choices": [{"delta": {"content": "far."}}]}}\n',
+            (Gives("e4", "Too far."),),
+        ),
+        Example(
+            r'10.0.0.1 - - [01/Jan/2024:00:00:00 +0000] "POST /v1/chat HTTP/1.1" 200 "{\x22id\x22: \x22e5\x22, \x22choices\x22: [{\x22message\x22: {\x22content\x22: \x22A \x5C\x22bridge\x5C\x22.\x22}}]}"',
+            (Gives("e5", 'A "bridge".'),),
+        ),
+        Example(
+            "2024-01-01 INFO got {'id': 'e6', 'choices': [{'message': {'content': \"It's shallow.\", 'refusal': None}}]}\n",
+            (Gives("e6", "It's shallow."),),
+        ),
     ),
     spares=({"choices": ["A", "B", "C", "D"], "question": "Which?"}, {"choices": {"text": ["A"], "label": ["A"]}}),
 )

@@ -15,7 +15,7 @@ from decontam.logs.units import unit_of
 _WRITTEN = re.compile(
     r"gen_ai\.completion\.\d+\.(?:content|reasoning)|gen_ai\.output\.messages|gen_ai\.completion|gen_ai\.response\.text"
     r"|llm\.output_messages\.\d+\.message\.(?:content|contents\.\d+\.message_content\.text)|ai\.response\.text|ai\.response\.object"
-    r"|llm\.completions\.\d+\.content|traceloop\.entity\.output"
+    r"|llm\.output_messages|llm\.completions\.\d+\.content|traceloop\.entity\.output"
 )
 _CALLED = re.compile(
     r"gen_ai\.completion\.\d+\.tool_calls\.\d+\.arguments|llm\.output_messages\.\d+\.message\.tool_calls\.\d+\.tool_call\.function\.arguments|ai\.response\.toolCalls"
@@ -23,7 +23,7 @@ _CALLED = re.compile(
 _ASKED = re.compile(
     r"gen_ai\.prompt\.\d+\.content|gen_ai\.input\.messages|gen_ai\.prompt|gen_ai\.system_instructions|llm\.input_messages\.\d+\.message\.content|ai\.prompt(?:\.messages)?"
 )
-_IDS = ("gen_ai.response.id", "ai.response.id", "span_id", "spanId")
+_IDS = ("gen_ai.response.id", "ai.response.id", "span_id", "spanId", "context.span_id")
 _MODELS = ("gen_ai.response.model", "gen_ai.request.model", "llm.model_name", "ai.response.model", "ai.model.id")
 _PROVIDERS = ("gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "ai.model.provider")
 _TIMES = ("startTimeUnixNano", "start_time_unix_nano", "start_time", "startTime", "timeUnixNano", "Timestamp", "timestamp", "_time")
@@ -78,7 +78,13 @@ def _said(key: str, value: Any) -> list[Said]:
     if not key.endswith("messages"):
         return [Said(value)] if isinstance(value, str) else [Said(each) for each in leaves(value)]
     messages = unit_of(value.encode("utf-8", "surrogatepass"), 0).value if isinstance(value, str) else value
-    return [said for message in objects(messages) if message.get("role") != "user" for said in said_in(message)]
+    return [said for each in objects(messages) if (message := _flat(each)).get("role") != "user" for said in said_in(message)]
+
+
+def _flat(message: dict[str, Any]) -> dict[str, Any]:
+    """A message, be it nested or with the names of its attributes before its fields."""
+    inner = message.get("message")
+    return inner if isinstance(inner, dict) else {key.removeprefix("message."): value for key, value in message.items()}
 
 
 def _event(event: dict[str, Any], look: Look) -> list[Call]:
@@ -101,7 +107,13 @@ READER = Reader(
         *(
             (f"{start}{key}",)
             for start in ("", "attributes.")
-            for key in ("gen_ai.output.messages", "gen_ai.completion.0.content", "gen_ai.request.model", "ai.response.text")
+            for key in (
+                "gen_ai.output.messages",
+                "gen_ai.completion.0.content",
+                "gen_ai.request.model",
+                "ai.response.text",
+                "llm.output_messages",
+            )
         ),
         ("spans", "scope"),
     ),
@@ -159,6 +171,14 @@ READER = Reader(
                 "events": [],
             },
             (Gives("s3", "It fell.", "openai", "gpt-4o"),),
+        ),
+        Example(
+            {
+                "context.span_id": "s5",
+                "attributes.llm.model_name": "gpt-4o",
+                "attributes.llm.output_messages": [{"message.role": "assistant", "message.content": "It sank."}],
+            },
+            (Gives("s5", "It sank.", "openai", "gpt-4o"),),
         ),
         Example(
             {

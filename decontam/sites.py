@@ -1,0 +1,334 @@
+"""Sites: how many of a site's pages a language model wrote, from the scores of all of them.
+
+One page is weak evidence; twenty are not. Pages are counted by site, language and bin of score, which adds up however a
+run was sharded. What is asked in the end is which share of model-written pages makes these counts most likely, against what human
+and model-written text of known origin scores: the histograms of a Reference, which come from models that had not seen their
+sources.
+
+A site of an unusual human genre must not be found. So evidence is weighed against the worst human text there is: for every
+score, the source that reaches it oftenest (the stochastic envelope of all sources).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from decontam.errors import ArtefactError
+from decontam.types import Record, Verdict
+
+Array = np.ndarray[Any, Any]
+
+BEFORE = date(2022, 11, 30)
+"""A page that was crawled earlier was not written by a chat model: ChatGPT opened on that day."""
+
+BINS = 48
+WIDTH = 0.5
+"""Bins of scores: so wide, in logits of the calibrated probability, with even odds in the middle; the outermost are open."""
+
+ABSTAINED, EXEMPT = -1, -2
+"""What stands in place of a bin for pages that got no score, and for those that were crawled too early to count."""
+
+ANY = "*"
+"""The language of pages whose language is not known, and of the reference for languages that have none of their own."""
+
+FEWEST = 5
+"""Scored pages below which nothing is decided."""
+
+REFERENCE = Path(__file__).parent / "data" / "sites.json"
+SCHEMA = 1
+
+_LANGUAGE = "synthetic/language: "
+_SCORED = "synthetic"
+_REMARK = "synthetic/"
+_SMOOTH = 0.5  # of a page, added over all bins of a histogram, so that nothing is impossible
+_ROUNDS = 60
+
+
+def bin_of(probability: float) -> int:
+    """The bin of a calibrated probability.
+
+    >>> bin_of(0.0), bin_of(0.5), bin_of(1.0)
+    (0, 24, 47)
+    """
+    if not 0 < probability < 1:
+        return 0 if probability <= 0 else BINS - 1
+    return min(max(math.floor(math.log(probability / (1 - probability)) / WIDTH) + BINS // 2, 0), BINS - 1)
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> Any:
+    from publicsuffixlist import PublicSuffixList
+
+    return PublicSuffixList()
+
+
+@lru_cache(maxsize=1 << 16)
+def _registrable(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        return str(_suffixes().privatesuffix(host) or host)
+
+
+def site_of(url: str) -> str | None:
+    """The site of a page: its registrable domain by the Public Suffix List; a host that has none, or an address, as it is.
+
+    >>> [site_of(url) for url in ("https://www.news.example.co.uk/a?b", "jane.github.io", "http://[::1]:80/", "mailto:x", "")]
+    ['example.co.uk', 'jane.github.io', '::1', None, None]
+    """
+    try:
+        parts = urlsplit(url.strip() if "//" in url[:12] else f"//{url.strip()}")
+        host = parts.hostname
+    except ValueError:
+        return None
+    host = (host or "").strip(".")
+    if not host or "@" in parts.netloc or (":" not in host and "." not in host) or len(host) > 253 or any(c.isspace() for c in host):
+        return None
+    return _registrable(host)
+
+
+def day_of(said: str) -> date | None:
+    """The day that a record names: ISO 8601, 20221130123456 as crawls write it, or seconds or milliseconds since 1970.
+
+    >>> [day_of(said) for said in ("2022-11-29T10:00:00Z", "20200131073343", "1577836800", "1577836800000", "May 2020")]
+    [datetime.date(2022, 11, 29), datetime.date(2020, 1, 31), datetime.date(2020, 1, 1), datetime.date(2020, 1, 1), None]
+    """
+    said = said.strip()
+    try:
+        if said.isdecimal():
+            if len(said) in {8, 14}:
+                return datetime.strptime(said[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day
+            return datetime.fromtimestamp(int(said[:10]), timezone.utc).date() if len(said) in {10, 13} else None
+        return date.fromisoformat(said[:10].replace("/", "-"))
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def exempt(record: Record) -> bool:
+    """Whether a page is known to be older than the models, by the dates that the config believes."""
+    said = (record.meta.get("crawled"), record.meta.get("dated"))
+    return any(day < BEFORE for text in said if text is not None and (day := day_of(text)) is not None)
+
+
+Key = tuple[str, str, int]
+"""Site, language, and bin, ABSTAINED or EXEMPT."""
+
+
+@dataclass
+class Pages:
+    """Counts of pages; a commutative sum, like a tally."""
+
+    counts: Counter[Key] = field(default_factory=Counter)
+
+    def add(self, record: Record, verdict: Verdict) -> None:
+        """Count a page, if the record says which it is and the synthetic stage has looked at it."""
+        url = record.meta.get("url")
+        score = verdict.scores.get(_SCORED)
+        if url is None or (score is None and not any(remark.startswith(_REMARK) for remark in _remarks(verdict))):
+            return
+        site = site_of(url)
+        if site is not None:
+            found = EXEMPT if exempt(record) else ABSTAINED if score is None else bin_of(score)
+            self.counts[site, _language(verdict) if found >= 0 else ANY, found] += 1
+
+    def __add__(self, other: Pages) -> Pages:
+        return Pages(self.counts + other.counts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows of a table, in order."""
+        return [
+            {"site": site, "language": language, "bin": found, "pages": pages}
+            for (site, language, found), pages in sorted(self.counts.items())
+        ]
+
+    def add_rows(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count what a table says."""
+        for row in rows:
+            self.counts[row["site"], row["language"], row["bin"]] += row["pages"]
+
+
+def _remarks(verdict: Verdict) -> tuple[str, ...]:
+    return getattr(verdict, "remarks", ())
+
+
+def _language(verdict: Verdict) -> str:
+    spoken = {remark.removeprefix(_LANGUAGE) for remark in _remarks(verdict) if remark.startswith(_LANGUAGE)}
+    return spoken.pop() if len(spoken) == 1 else ANY
+
+
+class Histograms(NamedTuple):
+    """Pages by source (rows) and bin (columns), of one language: human text, and model-written text."""
+
+    human: Array
+    model: Array
+
+
+def _shares(counts: Array) -> Array:
+    """Each row as shares of its pages, smoothed by half a page whose mass falls off as the row's own does."""
+    wide = counts + _SMOOTH / counts.shape[1]
+    shares: Array = wide / wide.sum(axis=1, keepdims=True)
+    return shares
+
+
+def worst(human: Array) -> Array:
+    """The distribution of the worst human text: it reaches every score as often as the source that reaches it oftenest.
+
+    Beyond the last pages of a source nothing is known of it; there, it may reach a score as often as half a page of its own.
+    """
+    shares = _shares(human)
+    beyond: Array = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1].max(axis=0)
+    return np.maximum(-np.diff(beyond, append=0.0), 1e-12)
+
+
+def weakest(model: Array) -> Array:
+    """The distribution of the model-written text that is hardest to see: for every score, of the source that reaches it least."""
+    shares = _shares(model)
+    beyond: Array = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1].min(axis=0)
+    return np.maximum(-np.diff(beyond, append=0.0), 1e-12)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What pages of one language score: `human` and `model` as a rule, `worst` and `weakest` at the edge of what is known."""
+
+    human: Array
+    worst: Array
+    model: Array
+    weakest: Array
+
+    @classmethod
+    def of(cls, histograms: Histograms) -> Rates:
+        return cls(
+            _shares(histograms.human).mean(axis=0), worst(histograms.human), _shares(histograms.model).mean(axis=0), weakest(histograms.model)
+        )
+
+
+class Reference(NamedTuple):
+    """Rates by language, and what evidence to ask for: by the rate of human sites to be found, (scored pages, evidence) in ascending order."""
+
+    rates: Mapping[str, Rates]
+    asked: Mapping[float, tuple[tuple[int, float], ...]]
+
+    def evidence(self, pages: int, fpr: float) -> float:
+        """The evidence that a site of so many scored pages needs; between the sizes that were tried, that of the harder one."""
+        table = self.asked[fpr]
+        below = [at for size, at in table if size <= pages]
+        above = [at for size, at in table if size >= pages]
+        return max([*below[-1:], *above[:1]], default=math.inf)
+
+
+def read_reference(path: Path = REFERENCE) -> Reference:
+    """The reference in a file. Raises ArtefactError."""
+    try:
+        content = json.loads(path.read_bytes())
+        rates = {
+            name: Rates.of(Histograms(*(np.array(list(each[kind].values()), float) for kind in ("human", "model"))))
+            for name, each in content["languages"].items()
+        }
+        asked = {float(rate): tuple((int(size), float(at)) for size, at in table) for rate, table in content["asked"].items()}
+    except OSError as error:
+        raise ArtefactError(f"{path}: {error.strerror}; `decontam model sites` makes it") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ArtefactError(f"{path}: no reference of sites: {error}") from None
+    return Reference(rates, asked)
+
+
+def _log_odds(counts: Array, human: Array, model: Array, shares: Array) -> Array:
+    """How much likelier counts (bins) are with each share of model-written pages than with none: twice the log."""
+    ratio = model / human
+    seen = counts > 0
+    values: Array = 2 * (counts[seen][:, None] * np.log1p(np.outer(ratio[seen] - 1, shares))).sum(axis=0)
+    return values
+
+
+_SHARES = np.concatenate([[0.0], np.geomspace(0.002, 0.02, 9)[:-1], np.linspace(0.02, 1.0, 99)])
+_NINETY_FIVE = 3.841  # of chi-squared with one degree of freedom
+
+
+class Estimate(NamedTuple):
+    """The share of model-written pages with its 95 % interval, and the evidence against there being none."""
+
+    share: float
+    low: float
+    high: float
+    evidence: float
+
+
+def estimate(counts: Mapping[str, Array], rates: Mapping[str, Rates]) -> Estimate:
+    """What the counts of pages by language and bin say of a site, all of its languages together.
+
+    `share` is the likeliest with human and model-written text as it is as a rule. `low` is the lower end with the worst human text,
+    `high` the upper end with the model-written text that is hardest to see: what is not known of a site's genre widens the interval.
+    """
+    usual, strict, generous = (np.zeros(len(_SHARES)) for _ in range(3))
+    for language, seen in counts.items():
+        about = rates[language]
+        usual += _log_odds(seen, about.human, about.model, _SHARES)
+        strict += _log_odds(seen, about.worst, about.model, _SHARES)
+        generous += _log_odds(seen, about.human, about.weakest, _SHARES)
+    share = float(_SHARES[int(usual.argmax())])
+    low = float(_SHARES[np.flatnonzero(strict >= strict.max() - _NINETY_FIVE)[0]])
+    high = float(_SHARES[np.flatnonzero(generous >= generous.max() - _NINETY_FIVE)[-1]])
+    return Estimate(share, min(low, share), max(high, share), float(strict.max()))
+
+
+class Site(NamedTuple):
+    """What a run says of a site. `decision` is one of DECISIONS."""
+
+    site: str
+    pages: int
+    scored: int
+    abstained: int
+    exempt: int
+    share: float | None
+    low: float | None
+    high: float | None
+    evidence: float | None
+    decision: str
+
+
+DECISIONS = ("model", "not shown", "too few", "not known")
+"""model: more evidence of model-written pages than the stated share of human sites has. not shown: less. too few: fewer than
+FEWEST scored pages. not known: scored pages are in languages without a reference."""
+
+
+def judged(counts: Mapping[Key, int], reference: Reference, fpr: float) -> Iterable[Site]:
+    """Every site of some counts, in order. `fpr` is one of the rates that the reference knows."""
+    sites: dict[str, Counter[tuple[str, int]]] = {}
+    for (site, language, found), pages in counts.items():
+        sites.setdefault(site, Counter())[language, found] += pages
+    for site, pages in sorted(sites.items()):
+        yield judge(site, pages, reference, fpr)
+
+
+def judge(site: str, pages: Mapping[tuple[str, int], int], reference: Reference, fpr: float) -> Site:
+    """A site from its pages by language and bin."""
+    total, scored, known = sum(pages.values()), 0, 0
+    counts: dict[str, Array] = {}
+    for (language, found), number in pages.items():
+        if found < 0:
+            continue
+        scored += number
+        name = language if language in reference.rates else ANY
+        if name in reference.rates:
+            known += number
+            counts.setdefault(name, np.zeros(BINS))[found] += number
+    away = {what: sum(number for (_, found), number in pages.items() if found == what) for what in (ABSTAINED, EXEMPT)}
+    about = site, total, scored, away[ABSTAINED], away[EXEMPT]
+    if not known:
+        return Site(*about, None, None, None, None, "not known" if scored >= FEWEST else "too few")
+    found_share = estimate(counts, reference.rates)
+    decision = "too few" if known < FEWEST else "model" if found_share.evidence >= reference.evidence(known, fpr) else "not shown"
+    return Site(*about, *found_share, decision)

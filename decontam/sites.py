@@ -12,14 +12,12 @@ score, the source that reaches it oftenest (the stochastic envelope of all sourc
 from __future__ import annotations
 
 import ipaddress
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -46,14 +44,10 @@ ANY = "*"
 FEWEST = 5
 """Scored pages below which nothing is decided."""
 
-REFERENCE = Path(__file__).parent / "data" / "sites.json"
-SCHEMA = 1
-
 _LANGUAGE = "synthetic/language: "
 _SCORED = "synthetic"
 _REMARK = "synthetic/"
 _SMOOTH = 0.5  # of a page, added over all bins of a histogram, so that nothing is impossible
-_ROUNDS = 60
 
 
 def bin_of(probability: float) -> int:
@@ -109,7 +103,7 @@ def day_of(said: str) -> date | None:
     try:
         if said.isdecimal():
             if len(said) in {8, 14}:
-                return datetime.strptime(said[:8], "%Y%m%d").date()  # noqa: DTZ007 - a day
+                return datetime.strptime(said[:8], "%Y%m%d").date()
             return datetime.fromtimestamp(int(said[:10]), timezone.utc).date() if len(said) in {10, 13} else None
         return date.fromisoformat(said[:10].replace("/", "-"))
     except (ValueError, OverflowError, OSError):
@@ -136,7 +130,7 @@ class Pages:
         """Count a page, if the record says which it is and the synthetic stage has looked at it."""
         url = record.meta.get("url")
         score = verdict.scores.get(_SCORED)
-        if url is None or (score is None and not any(remark.startswith(_REMARK) for remark in _remarks(verdict))):
+        if url is None or (score is None and not any(remark.startswith(_REMARK) for remark in verdict.remarks)):
             return
         site = site_of(url)
         if site is not None:
@@ -159,12 +153,8 @@ class Pages:
             self.counts[row["site"], row["language"], row["bin"]] += row["pages"]
 
 
-def _remarks(verdict: Verdict) -> tuple[str, ...]:
-    return getattr(verdict, "remarks", ())
-
-
 def _language(verdict: Verdict) -> str:
-    spoken = {remark.removeprefix(_LANGUAGE) for remark in _remarks(verdict) if remark.startswith(_LANGUAGE)}
+    spoken = {remark.removeprefix(_LANGUAGE) for remark in verdict.remarks if remark.startswith(_LANGUAGE)}
     return spoken.pop() if len(spoken) == 1 else ANY
 
 
@@ -201,60 +191,64 @@ def weakest(model: Array) -> Array:
 
 @dataclass(frozen=True)
 class Rates:
-    """What pages of one language score: `human` and `model` as a rule, `worst` and `weakest` at the edge of what is known."""
+    """What pages of one language score: `human` and `model` as a rule, `worst` and `weakest` at the edge of what is known.
+
+    `asked` is the evidence that a site needs: by the share of human sites that may be found, (scored pages, evidence), ascending.
+    """
 
     human: Array
     worst: Array
     model: Array
     weakest: Array
+    asked: Mapping[float, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, histograms: Histograms) -> Rates:
-        return cls(
-            _shares(histograms.human).mean(axis=0), worst(histograms.human), _shares(histograms.model).mean(axis=0), weakest(histograms.model)
-        )
-
-
-class Reference(NamedTuple):
-    """Rates by language, and what evidence to ask for: by the rate of human sites to be found, (scored pages, evidence) in ascending order."""
-
-    rates: Mapping[str, Rates]
-    asked: Mapping[float, tuple[tuple[int, float], ...]]
+    def of(cls, histograms: Histograms, asked: Mapping[float, tuple[tuple[int, float], ...]] | None = None) -> Rates:
+        human, model = histograms
+        return cls(_shares(human).mean(axis=0), worst(human), _shares(model).mean(axis=0), weakest(model), asked or {})
 
     def evidence(self, pages: int, fpr: float) -> float:
-        """The evidence that a site of so many scored pages needs; between the sizes that were tried, that of the harder one."""
+        """What a site of so many scored pages needs; between two sizes that were tried, what the harder of them needs."""
         table = self.asked[fpr]
         below = [at for size, at in table if size <= pages]
         above = [at for size, at in table if size >= pages]
-        return max([*below[-1:], *above[:1]], default=math.inf)
+        return max([*below[-1:], *above[:1]])
 
 
-def read_reference(path: Path = REFERENCE) -> Reference:
-    """The reference in a file. Raises ArtefactError."""
+Reference = Mapping[str, Rates]
+"""By language."""
+
+
+def reference_of(content: Mapping[str, Any], where: str) -> Reference:
+    """The reference in the header of a model. Raises ArtefactError."""
     try:
-        content = json.loads(path.read_bytes())
-        rates = {
-            name: Rates.of(Histograms(*(np.array(list(each[kind].values()), float) for kind in ("human", "model"))))
-            for name, each in content["languages"].items()
+        return {
+            name: Rates.of(
+                Histograms(*(np.array(list(each[kind].values()), float) for kind in ("human", "model"))),
+                {float(rate): tuple((int(size), float(at)) for size, at in table) for rate, table in each["asked"].items()},
+            )
+            for name, each in content["sites"].items()
         }
-        asked = {float(rate): tuple((int(size), float(at)) for size, at in table) for rate, table in content["asked"].items()}
-    except OSError as error:
-        raise ArtefactError(f"{path}: {error.strerror}; `decontam model sites` makes it") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtefactError(f"{path}: no reference of sites: {error}") from None
-    return Reference(rates, asked)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ArtefactError(f"{where}: holds no reference for sites; `decontam model train` makes one that does") from None
 
 
-def _log_odds(counts: Array, human: Array, model: Array, shares: Array) -> Array:
-    """How much likelier counts (bins) are with each share of model-written pages than with none: twice the log."""
-    ratio = model / human
-    seen = counts > 0
-    values: Array = 2 * (counts[seen][:, None] * np.log1p(np.outer(ratio[seen] - 1, shares))).sum(axis=0)
-    return values
+def rates_of(reference: Reference) -> list[float]:
+    """The shares of human sites to be found that can be asked for."""
+    return sorted({rate for rates in reference.values() for rate in rates.asked}, reverse=True)
 
 
-_SHARES = np.concatenate([[0.0], np.geomspace(0.002, 0.02, 9)[:-1], np.linspace(0.02, 1.0, 99)])
+SHARES = np.concatenate([[0.0], np.geomspace(0.002, 0.02, 9)[:-1], np.linspace(0.02, 1.0, 99)])
 _NINETY_FIVE = 3.841  # of chi-squared with one degree of freedom
+
+
+def log_odds(counts: Array, human: Array, model: Array) -> Array:
+    """How much likelier counts by bin are with each of SHARES of model-written pages than with none: twice the logarithm.
+
+    `counts` may have leading dimensions, one for each site; the shares are the last of the result.
+    """
+    values: Array = 2 * counts @ np.log1p(np.outer(model / human - 1, SHARES))
+    return values
 
 
 class Estimate(NamedTuple):
@@ -266,21 +260,21 @@ class Estimate(NamedTuple):
     evidence: float
 
 
-def estimate(counts: Mapping[str, Array], rates: Mapping[str, Rates]) -> Estimate:
+def estimate(counts: Mapping[str, Array], reference: Reference) -> Estimate:
     """What the counts of pages by language and bin say of a site, all of its languages together.
 
     `share` is the likeliest with human and model-written text as it is as a rule. `low` is the lower end with the worst human text,
     `high` the upper end with the model-written text that is hardest to see: what is not known of a site's genre widens the interval.
     """
-    usual, strict, generous = (np.zeros(len(_SHARES)) for _ in range(3))
+    usual, strict, generous = (np.zeros(len(SHARES)) for _ in range(3))
     for language, seen in counts.items():
-        about = rates[language]
-        usual += _log_odds(seen, about.human, about.model, _SHARES)
-        strict += _log_odds(seen, about.worst, about.model, _SHARES)
-        generous += _log_odds(seen, about.human, about.weakest, _SHARES)
-    share = float(_SHARES[int(usual.argmax())])
-    low = float(_SHARES[np.flatnonzero(strict >= strict.max() - _NINETY_FIVE)[0]])
-    high = float(_SHARES[np.flatnonzero(generous >= generous.max() - _NINETY_FIVE)[-1]])
+        about = reference[language]
+        usual += log_odds(seen, about.human, about.model)
+        strict += log_odds(seen, about.worst, about.model)
+        generous += log_odds(seen, about.human, about.weakest)
+    share = float(SHARES[int(usual.argmax())])
+    low = float(SHARES[np.flatnonzero(strict >= strict.max() - _NINETY_FIVE)[0]])
+    high = float(SHARES[np.flatnonzero(generous >= generous.max() - _NINETY_FIVE)[-1]])
     return Estimate(share, min(low, share), max(high, share), float(strict.max()))
 
 
@@ -304,31 +298,23 @@ DECISIONS = ("model", "not shown", "too few", "not known")
 FEWEST scored pages. not known: scored pages are in languages without a reference."""
 
 
-def judged(counts: Mapping[Key, int], reference: Reference, fpr: float) -> Iterable[Site]:
-    """Every site of some counts, in order. `fpr` is one of the rates that the reference knows."""
-    sites: dict[str, Counter[tuple[str, int]]] = {}
-    for (site, language, found), pages in counts.items():
-        sites.setdefault(site, Counter())[language, found] += pages
-    for site, pages in sorted(sites.items()):
-        yield judge(site, pages, reference, fpr)
-
-
 def judge(site: str, pages: Mapping[tuple[str, int], int], reference: Reference, fpr: float) -> Site:
-    """A site from its pages by language and bin."""
+    """A site from its pages by language and bin. `fpr` is one of `rates_of` the reference."""
     total, scored, known = sum(pages.values()), 0, 0
     counts: dict[str, Array] = {}
-    for (language, found), number in pages.items():
-        if found < 0:
+    for (language, where), number in pages.items():
+        if where < 0:
             continue
         scored += number
-        name = language if language in reference.rates else ANY
-        if name in reference.rates:
+        name = language if language in reference else ANY
+        if name in reference:
             known += number
-            counts.setdefault(name, np.zeros(BINS))[found] += number
+            counts.setdefault(name, np.zeros(BINS))[where] += number
     away = {what: sum(number for (_, found), number in pages.items() if found == what) for what in (ABSTAINED, EXEMPT)}
     about = site, total, scored, away[ABSTAINED], away[EXEMPT]
     if not known:
         return Site(*about, None, None, None, None, "not known" if scored >= FEWEST else "too few")
-    found_share = estimate(counts, reference.rates)
-    decision = "too few" if known < FEWEST else "model" if found_share.evidence >= reference.evidence(known, fpr) else "not shown"
-    return Site(*about, *found_share, decision)
+    found = estimate(counts, reference)
+    asked = max(reference[name].evidence(known, fpr) for name in counts)
+    decision = "too few" if known < FEWEST else "model" if found.evidence >= asked else "not shown"
+    return Site(*about, *found, decision)

@@ -7,11 +7,7 @@ rows does not appear at all.
 from __future__ import annotations
 
 from array import array
-<<<<<<< HEAD
-from collections.abc import Callable, Iterator, Sequence
-=======
-from collections.abc import Callable, Iterable, Iterator
->>>>>>> 64f7765 (wip)
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -100,10 +96,6 @@ def dropped_schema() -> pa.Schema:
     return pa.schema([("row", pa.int64()), ("outcome", pa.string())])
 
 
-<<<<<<< HEAD
-def findings_row(id: str, row: int, verdict: Verdict, texts: Sequence[str] | None = None, size: int | None = None) -> dict[str, Any]:
-    """A verdict as a row of the findings table; of the texts, only what can be counted."""
-=======
 def sites_schema() -> pa.Schema:
     """Pages of a shard by site, language and bin of score; see `decontam.sites`."""
     import pyarrow as pa
@@ -111,9 +103,8 @@ def sites_schema() -> pa.Schema:
     return pa.schema([("site", pa.string()), ("language", pa.string()), ("bin", pa.int16()), ("pages", pa.int64())])
 
 
-def findings_row(id: str, row: int, verdict: Verdict) -> dict[str, Any]:
-    """A verdict as a row of the findings table."""
->>>>>>> 64f7765 (wip)
+def findings_row(id: str, row: int, verdict: Verdict, texts: Sequence[str] | None = None, size: int | None = None) -> dict[str, Any]:
+    """A verdict as a row of the findings table; of the texts, only what can be counted."""
     rows = [finding_row(finding) for finding in verdict.findings]
     for finding in rows:
         finding["detail"] = orjson.dumps(finding["detail"]).decode()
@@ -180,7 +171,6 @@ def read(folder: Folder, name: str) -> Iterator[list[dict[str, Any]]]:
                 yield groups.read_row_group(number, use_threads=False).to_pylist()
 
 
-<<<<<<< HEAD
 def read_columns(folder: Folder, name: str, columns: list[str]) -> Iterator[dict[str, Any]]:
     """Some columns of the rows of a table; none where there is no such table."""
     if folder.exists(name):
@@ -204,7 +194,8 @@ def rows_where(folder: Folder, name: str, column: str, value: Any) -> Iterator[d
                 there = pc.equal(groups.read_row_group(number, columns=[column], use_threads=False)[column], value)
                 if pc.any(there).as_py():
                     yield from groups.read_row_group(number, use_threads=False).filter(there).to_pylist()
-=======
+
+
 def summed(places: Iterable[tuple[Folder, str]]) -> Iterator[list[dict[str, Any]]]:
     """The rows of tables of sites, those of one site, language and bin added up, in order, some at a time."""
     import pyarrow as pa
@@ -224,7 +215,6 @@ def summed(places: Iterable[tuple[Folder, str]]) -> Iterator[list[dict[str, Any]
             held = [added(held)]
     for batch in added(held).sort_by([(key, "ascending") for key in keys]).to_batches(max_chunksize=_ROWS):
         yield batch.to_pylist()
->>>>>>> 64f7765 (wip)
 
 
 class Table:

@@ -189,23 +189,37 @@ def weakest(model: Array) -> Array:
     return np.maximum(-np.diff(beyond, append=0.0), 1e-12)
 
 
+def ratios(human: Array, model: Array) -> Array:
+    """How much oftener model-written pages have each score than human ones, where a higher score never says less.
+
+    Neighbouring bins that disagree with that are taken together: these are the slopes of the concave hull of the ROC curve.
+    """
+    pools: list[list[float]] = []  # human mass, model mass, bins
+    for here, there in zip(human.tolist(), model.tolist(), strict=True):
+        pools.append([here, there, 1])
+        while len(pools) > 1 and pools[-2][1] * pools[-1][0] >= pools[-1][1] * pools[-2][0]:
+            last = pools.pop()
+            pools[-1] = [a + b for a, b in zip(pools[-1], last, strict=True)]
+    return np.concatenate([np.full(int(bins), there / here) for here, there, bins in pools])
+
+
 @dataclass(frozen=True)
 class Rates:
-    """What pages of one language score: `human` and `model` as a rule, `worst` and `weakest` at the edge of what is known.
+    """How much oftener model-written pages of one language have each score: as a rule; than the worst human text; and those that are
+    hardest to see.
 
     `asked` is the evidence that a site needs: by the share of human sites that may be found, (scored pages, evidence), ascending.
     """
 
-    human: Array
-    worst: Array
-    model: Array
-    weakest: Array
+    usual: Array
+    strict: Array
+    generous: Array
     asked: Mapping[float, tuple[tuple[int, float], ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, histograms: Histograms, asked: Mapping[float, tuple[tuple[int, float], ...]] | None = None) -> Rates:
-        human, model = histograms
-        return cls(_shares(human).mean(axis=0), worst(human), _shares(model).mean(axis=0), weakest(model), asked or {})
+        human, model = (_shares(counts).mean(axis=0) for counts in histograms)
+        return cls(ratios(human, model), ratios(worst(histograms.human), model), ratios(human, weakest(histograms.model)), asked or {})
 
     def evidence(self, pages: int, fpr: float) -> float:
         """What a site of so many scored pages needs; between two sizes that were tried, what the harder of them needs."""
@@ -242,12 +256,12 @@ SHARES = np.concatenate([[0.0], np.geomspace(0.002, 0.02, 9)[:-1], np.linspace(0
 _NINETY_FIVE = 3.841  # of chi-squared with one degree of freedom
 
 
-def log_odds(counts: Array, human: Array, model: Array) -> Array:
+def log_odds(counts: Array, ratio: Array) -> Array:
     """How much likelier counts by bin are with each of SHARES of model-written pages than with none: twice the logarithm.
 
     `counts` may have leading dimensions, one for each site; the shares are the last of the result.
     """
-    values: Array = 2 * counts @ np.log1p(np.outer(model / human - 1, SHARES))
+    values: Array = 2 * counts @ np.log1p(np.outer(ratio - 1, SHARES))
     return values
 
 
@@ -269,9 +283,9 @@ def estimate(counts: Mapping[str, Array], reference: Reference) -> Estimate:
     usual, strict, generous = (np.zeros(len(SHARES)) for _ in range(3))
     for language, seen in counts.items():
         about = reference[language]
-        usual += log_odds(seen, about.human, about.model)
-        strict += log_odds(seen, about.worst, about.model)
-        generous += log_odds(seen, about.human, about.weakest)
+        usual += log_odds(seen, about.usual)
+        strict += log_odds(seen, about.strict)
+        generous += log_odds(seen, about.generous)
     share = float(SHARES[int(usual.argmax())])
     low = float(SHARES[np.flatnonzero(strict >= strict.max() - _NINETY_FIVE)[0]])
     high = float(SHARES[np.flatnonzero(generous >= generous.max() - _NINETY_FIVE)[-1]])

@@ -54,7 +54,7 @@ def evidence(source: Source, size: int, against: Rates, drawn: int = _DRAWN) -> 
     draw = np.random.RandomState(zlib.crc32(f"{source.language}/{source.name}/{size}".encode()) & 0x7FFFFFFF)
     histogram = source.histogram
     counts = draw.multinomial(size, histogram / histogram.sum(), drawn).astype(float)
-    found: Array = log_odds(counts, against.worst, against.model).max(axis=1)
+    found: Array = log_odds(counts, against.strict).max(axis=1)
     return found
 
 

@@ -1,43 +1,54 @@
-"""Census: the sites of one run or many, from the tables that their shards left; and the list of those that are to be blocked."""
+"""Census: the sites of one run or many, from the tables that their shards left."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from decontam import manifest, tables
-from decontam.errors import InputError
-from decontam.folders import Folder
-from decontam.sites import Reference, Site, judge
+from decontam import finished, model, tables
+from decontam.errors import ArtefactError, InputError
+from decontam.finished import Finished
+from decontam.scorers import Scorer
+from decontam.sites import Reference, Site, judge, read_reference
 
-_TABLE = ".parquet"
 
-
-def opened(outs: Iterable[str]) -> tuple[Folder, ...]:
-    """The outputs of runs. Raises InputError where one is none, or where two of them have a shard of one name: a page would count twice."""
-    folders = []
+def opened(outs: Iterable[str]) -> tuple[Finished, ...]:
+    """The outputs of runs. Raises InputError where one is none, is not done, or is named twice: its pages would count twice."""
+    runs: list[Finished] = []
     for out in outs:
-        folder = Folder(out)
-        try:
-            content = folder.read(manifest.NAME)
-        except OSError as error:
-            raise InputError(f"{out}: {error.strerror or error}") from None
-        if content is None:
-            raise InputError(f"{out}: no {manifest.NAME}; name the --out folder or URL of a run")
-        if json.loads(content)["state"] == "running":
-            raise InputError(f"{out}: the run is not done; finish it first")
-        if any(folder.root == other.root for other in folders):
-            raise InputError(f"{out} is named twice")
-        folders.append(folder)
-    return tuple(folders)
+        run = finished.opened(out)
+        if run.about.get("state") == "running":
+            raise InputError(f"{out}: the run is not done; run its command again to finish it")
+        if any(run.folder.root == other.folder.root for other in runs):
+            raise InputError(f"{out}: named twice; its pages would count twice")
+        runs.append(run)
+    return tuple(runs)
 
 
-def surveyed(folders: Iterable[Folder], reference: Reference, fpr: float) -> Iterator[Site]:
+def reference_for(runs: Sequence[Finished]) -> Reference:
+    """The reference of the model that runs were screened with. Raises InputError where they had none, or different ones."""
+    scorers = []
+    for run in runs:
+        stage = run.config.stages.get("synthetic")
+        if stage is None or not stage.enabled:
+            raise InputError(f"{run.folder.root}: the synthetic stage was off in that run; pages have no scores")
+        scorers.append(Scorer.named(str(stage.options.get("model", "builtin"))))
+    digests = {(run.about.get("models") or {}).get("synthetic.model") for run in runs}
+    if len(digests) > 1:
+        raise InputError("these runs were screened with different models, whose scores do not add up; name runs of one")
+    scorer = scorers[0]
+    if digests - {None} and digests != {scorer.digest}:
+        raise InputError(f"{scorer.path}: is not the model of these runs any more; put back the one with SHA-256 {digests.pop()}")
+    if scorer.is_fasttext:
+        raise ArtefactError(f"{scorer.path}: there is no reference for sites of fastText models; use a model of n-grams")
+    return read_reference(scorer.path, model.opened(scorer.path).name)
+
+
+def surveyed(runs: Iterable[Finished], reference: Reference, fpr: float) -> Iterator[Site]:
     """Every site, in order of its name, with what all pages of it say together."""
-    places = [(folder, f"sites/{name}") for folder in folders for name in sorted(folder.names("sites")) if name.endswith(_TABLE)]
+    places = [(run.folder, f"sites/{shard}.parquet") for run in runs for shard in run.shards("sites")]
     rows = (row for batch in tables.summed(places) for row in batch)
     for site, its in groupby(rows, lambda row: row["site"]):
         yield judge(site, Counter({(row["language"], row["bin"]): row["pages"] for row in its}), reference, fpr)

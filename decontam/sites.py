@@ -12,19 +12,21 @@ score, the source that reaches it oftenest (the stochastic envelope of all sourc
 from __future__ import annotations
 
 import ipaddress
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from decontam.errors import ArtefactError
-from decontam.types import Record, Verdict
+from decontam.types import Finding, Record, Span, Strength, Verdict
 
 Array = np.ndarray[Any, Any]
 
@@ -41,13 +43,58 @@ ABSTAINED, EXEMPT = -1, -2
 ANY = "*"
 """The language of pages whose language is not known, and of the reference for languages that have none of their own."""
 
+SCHEMA = 1
+_MADE = "`python -m decontam.training.sites` makes it"
+
 FEWEST = 5
 """Scored pages below which nothing is decided."""
 
+STRAY = 0.02
+"""Share of a human site's pages that may look as if a model wrote them, whatever its genre; no single page is evidence enough."""
+
 _LANGUAGE = "synthetic/language: "
 _SCORED = "synthetic"
+_PASSAGE = ".passage"
 _REMARK = "synthetic/"
 _SMOOTH = 0.5  # of a page, added over all bins of a histogram, so that nothing is impossible
+
+
+@dataclass(frozen=True, repr=False)
+class SiteLists:
+    """Sites by name: those whose pages are found as they are, and those on which a weak finding of model-written text counts as strong."""
+
+    block: frozenset[str]
+    suspect: frozenset[str]
+    revision: str
+
+    def marked(self, record: Record, findings: Iterable[Finding]) -> list[Finding]:
+        """The findings of a record, and what the lists say of its site; a page that is known to be older than the models is spared."""
+        known = list(findings)
+        url = record.meta.get("url")
+        site = site_of(url) if url is not None else None
+        if site is None or (site not in self.block and site not in self.suspect) or exempt(record):
+            return known
+        if site in self.suspect:
+            known = [
+                replace(one, strength=Strength.STRONG, detail={**one.detail, "suspect": site})
+                if one.stage == _SCORED and one.strength == Strength.WEAK and not one.rule.endswith(_PASSAGE)
+                else one
+                for one in known
+            ]
+        path, text, _ = record.fields[0]
+        what, strength = ("blocked", Strength.STRONG) if site in self.block else ("suspect", Strength.WEAK)
+        about = Finding(path, "sites", what, self.revision, f"{what.upper()}_SITE", Span(0, len(text)), strength, detail={"site": site})
+        return [*known, about]
+
+
+def read_sites(content: str) -> frozenset[str]:
+    """The sites that a list names, one a line; a # begins a remark.
+
+    >>> sorted(read_sites("example.com  # found in May\\nhttps://www.example.org/a"))
+    ['example.com', 'example.org']
+    """
+    lines = (line.partition("#")[0].strip() for line in content.splitlines())
+    return frozenset(site for line in lines if line and (site := site_of(line)) is not None)
 
 
 def bin_of(probability: float) -> int:
@@ -219,7 +266,8 @@ class Rates:
     @classmethod
     def of(cls, histograms: Histograms, asked: Mapping[float, tuple[tuple[int, float], ...]] | None = None) -> Rates:
         human, model = (_shares(counts).mean(axis=0) for counts in histograms)
-        return cls(ratios(human, model), ratios(worst(histograms.human), model), ratios(human, weakest(histograms.model)), asked or {})
+        strict = (1 - STRAY) * worst(histograms.human) + STRAY * model
+        return cls(ratios(human, model), ratios(strict, model), ratios(human, weakest(histograms.model)), asked or {})
 
     def evidence(self, pages: int, fpr: float) -> float:
         """What a site of so many scored pages needs; between two sizes that were tried, what the harder of them needs."""
@@ -233,18 +281,30 @@ Reference = Mapping[str, Rates]
 """By language."""
 
 
-def reference_of(content: Mapping[str, Any], where: str) -> Reference:
-    """The reference in the header of a model. Raises ArtefactError."""
+def reference_path(model: str | Path) -> Path:
+    """Where the reference of a model lies: beside it."""
+    return Path(model).with_suffix(".sites.json")
+
+
+def read_reference(model: str | Path, name: str) -> Reference:
+    """The reference of the model of that name in a file. Raises ArtefactError."""
+    path = reference_path(model)
     try:
-        return {
-            name: Rates.of(
-                Histograms(*(np.array(list(each[kind].values()), float) for kind in ("human", "model"))),
-                {float(rate): tuple((int(size), float(at)) for size, at in table) for rate, table in each["asked"].items()},
-            )
-            for name, each in content["sites"].items()
-        }
+        content = json.loads(path.read_bytes())
+        if content["schema"] != SCHEMA or content["model"] != name:
+            raise ArtefactError(f"{path}: schema {content['schema']} for {content['model']}, not {SCHEMA} for {name}; {_MADE}")
+        return {language: _rates(each) for language, each in content["sites"].items()}
+    except OSError as error:
+        raise ArtefactError(f"{path}: {error.strerror}; {_MADE}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise ArtefactError(f"{where}: holds no reference for sites; `decontam model train` makes one that does") from None
+        raise ArtefactError(f"{path}: no reference for sites; {_MADE}") from None
+
+
+def _rates(content: Mapping[str, Any]) -> Rates:
+    histograms = Histograms(*(np.array(list(content[kind].values()), float) for kind in ("human", "model")))
+    if any(counts.shape[1:] != (BINS,) for counts in histograms):
+        raise ValueError
+    return Rates.of(histograms, {float(rate): tuple((int(n), float(at)) for n, at in table) for rate, table in content["asked"].items()})
 
 
 def rates_of(reference: Reference) -> list[float]:

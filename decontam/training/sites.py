@@ -101,7 +101,7 @@ def reference(sources: Iterable[Source]) -> dict[str, Any]:
             continue
         kinds = {"human": True, "model": False}
         needs = asked(here)
-        if _power(here, {size: at for size, at in needs[f"{_TRIED:g}"]}[_PAGES]) < _TELLING:
+        if _power(here, next(at for size, at in needs[f"{_TRIED:g}"] if size == _PAGES)) < _TELLING:
             continue
         found[language] = {
             **{
@@ -119,10 +119,10 @@ def scored_sources(corpus: Corpus, documents: Array, languages: Calibrated) -> l
     groups: dict[tuple[str, str, bool, str], list[float]] = {}
     domains: dict[tuple[str, str, bool], dict[str, int]] = {}
     chosen = []
-    for row, length, score, sure in zip(corpus.rows, corpus.lengths.tolist(), documents.tolist(), corpus.sure.tolist(), strict=True):
+    for row, length, score in zip(corpus.rows, corpus.lengths.tolist(), documents.tolist(), strict=True):
         spoken = languages.get(row.language)
         bands = [band for band in spoken.bands if band.tokens <= length] if spoken else []
-        if not bands or not np.isfinite(score) or (row.human and not sure):
+        if not bands or not np.isfinite(score) or (row.human and corpus.table.sources[row.source].doubtful):
             continue
         key = row.language, row.source, row.human
         chosen.append((key, row.domain, max(bands, key=lambda band: band.tokens).probability(score)))

@@ -10,6 +10,7 @@ from typing import Protocol
 from decontam.allowances import RecordList
 from decontam.policy import Policy
 from decontam.redaction import PLAIN, Mode, Redactor, of_record, restless
+from decontam.sites import SiteLists
 from decontam.types import Action, Field, Finding, Measure, Record, Span, Verdict
 from decontam.view import View
 
@@ -36,6 +37,7 @@ class Chain:
     policy: Policy
     redactor: Redactor = PLAIN
     lists: tuple[RecordList, ...] = ()
+    sites: SiteLists | None = None
 
     def screen(self, record: Record) -> Verdict:
         """The verdict on a record: a function of chain and record, for any text, in time linear in its length."""
@@ -60,7 +62,7 @@ class Chain:
                 findings.extend(stage.inspect(view))
                 if measures is not None and (measure := getattr(stage, "measure", None)) is not None:
                     measures.append((stage.name, measure(view)))
-        return findings
+        return findings if self.sites is None else self.sites.marked(record, findings)
 
     def _steadied(self, record: Record, findings: Sequence[Finding], verdict: Verdict) -> Verdict:
         """The verdict with redactions that are not found again: a surrogate may be a number of another kind where it stands."""

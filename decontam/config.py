@@ -31,6 +31,7 @@ from decontam.policy import Policy
 from decontam.redaction import Redactor
 from decontam.rules import Rule, Words, read_packs
 from decontam.scan import Scanner
+from decontam.sites import SiteLists, read_sites
 from decontam.stages import STAGES, stage_class, third_party
 from decontam.surrogates import Checks
 
@@ -151,6 +152,10 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     for allowed in (options.get("policy") or {}).get("allow") or ():
         if isinstance(allowed, dict) and isinstance(path := allowed.get("records"), str):
             allowed["records"] = str(folder / path)
+    sites = (options.get("policy") or {}).get("sites")
+    for what in ("block", "suspect"):
+        if isinstance(sites, dict) and isinstance(path := sites.get(what), str):
+            sites[what] = str(folder / path)
     key = (options.get("policy") or {}).get("key")
     if isinstance(key, dict) and isinstance(path := key.get("file"), str):
         key["file"] = str(folder / path)
@@ -325,7 +330,23 @@ def chain_of(config: Config, today: date | None = None, without: AbstractSet[str
             if stage is not None:
                 stages.append(stage)
     lists = tuple(known for known, _ in _lists(current, key))
-    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists)
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists, sites_of(config))
+
+
+def sites_of(config: Config) -> SiteLists | None:
+    """The sites that a config blocks or suspects; None where it names none. Raises ConfigError."""
+    named = config.policy.sites
+    if named.block is None and named.suspect is None:
+        return None
+    contents = []
+    for what, path in (("block", named.block), ("suspect", named.suspect)):
+        try:
+            contents.append(Path(path).read_text("utf-8") if path is not None else "")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not UTF-8"
+            raise ConfigError(f"policy.sites.{what}: {path}: {why}; name a list that decontam sites --write FILE.txt made") from None
+    block, suspect = contents
+    return SiteLists(read_sites(block), read_sites(suspect), hashlib.sha256("\0".join(contents).encode()).hexdigest()[:12])
 
 
 def _lists(allow: Iterable[Allowance], key: Key | None) -> list[tuple[RecordList, str]]:
@@ -379,6 +400,7 @@ def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
         "key": key.id if key else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
         "lists": [digest for _, digest in _lists(config.policy.allow, key)],
+        "sites": sites.revision if (sites := sites_of(config)) else None,
         "version": decontam.__version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

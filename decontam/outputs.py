@@ -19,6 +19,7 @@ from decontam.folders import Folder
 from decontam.inputs import Shard
 from decontam.layout import Place, Unreadable
 from decontam.shards import Content, RecordWriter
+from decontam.sites import Pages
 from decontam.types import PROVENANCE, Record, Verdict
 
 _SPILL = 16 << 20  # bytes of a record above which it gets a file of its own in errors
@@ -36,19 +37,26 @@ class Names:
     errors: str
     findings: str
     quarantine: str
+    sites: str
 
 
 def names_of(shard: str) -> Names:
     """Where the outputs of a shard end up."""
     return Names(
-        f"kept/{shard}", f"dropped/{shard}.parquet", f"errors/{shard}.jsonl", f"findings/{shard}.parquet", f"quarantine/{shard}.parquet"
+        f"kept/{shard}",
+        f"dropped/{shard}.parquet",
+        f"errors/{shard}.jsonl",
+        f"findings/{shard}.parquet",
+        f"quarantine/{shard}.parquet",
+        f"sites/{shard}.parquet",
     )
 
 
 def part_names(shard: str, number: int) -> Names:
     """Where those of one part wait for the others. `kept` is what has changed."""
     part = f"parts/{shard}/{number}"
-    return Names(f"{part}.changes", "", f"{part}.errors", f"{part}.findings", f"quarantine/.parts/{shard}/{number}.parquet")
+    secluded = f"quarantine/.parts/{shard}/{number}.parquet"
+    return Names(f"{part}.changes", "", f"{part}.errors", f"{part}.findings", secluded, f"{part}.sites")
 
 
 def about(name: str, digest: Digesting | None, rows: int, blocks: Sequence[Block] = ()) -> dict[str, dict[str, Any]]:
@@ -246,6 +254,8 @@ class Outputs:
         self.errors = ErrorLog(stack, folder, names.errors, names_of(shard).errors)
         self.findings = stack.enter_context(tables.Table(folder, names.findings, tables.findings_schema))
         self.quarantine = stack.enter_context(tables.Table(folder, names.quarantine, tables.quarantine_schema, private=True))
+        self._sites = stack.enter_context(tables.Table(folder, names.sites, tables.sites_schema))
+        self.pages = Pages()
 
     def error(self, place: Place, problem: Unreadable) -> None:
         """A record that could not be screened."""
@@ -269,6 +279,11 @@ class Outputs:
         }
         self.quarantine.add(row)
 
+    def finish(self) -> None:
+        """Everything has been told."""
+        for row in self.pages.rows():
+            self._sites.add(row)
+
     def outputs(self) -> dict[str, dict[str, Any]]:
         """What was written but for what is kept, once everything is published."""
-        return {**self.errors.outputs(), **table_output(self.findings), **table_output(self.quarantine)}
+        return {**self.errors.outputs(), **table_output(self.findings), **table_output(self.quarantine), **table_output(self._sites)}

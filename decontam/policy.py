@@ -168,6 +168,14 @@ class MaskLimit:
     above: NamedAction
 
 
+@dataclass(frozen=True, config=_STRICT)
+class Sites:
+    """Files that name sites, as `decontam sites --write` makes them."""
+
+    block: str | None = None
+    suspect: str | None = None
+
+
 Forced = Mapping[tuple[str, Span], Mode]
 _FREE: Forced = MappingProxyType({})
 
@@ -220,6 +228,7 @@ class Policy:
     placeholder: str = "<{kind}>"
     redaction: Mode = "type"
     key: KeySource | None = None
+    sites: Sites = Sites()
 
     @property
     def modes(self) -> set[Mode]:

@@ -36,6 +36,7 @@ _ENDS = {
     "findings": (".parquet",),
     "dropped": (".parquet",),
     "errors": (".jsonl", ".jsonl.row"),
+    "sites": (".parquet",),
     "tallies": (".json",),
 }
 _OURS = {*_ENDS, "parts", "proof", manifest.NAME, "report.json", "metrics.prom"}

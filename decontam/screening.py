@@ -137,6 +137,7 @@ class Screener:
             kept = self._kept(stack, self.folder, shard, content)
             into = Outputs(stack, self.folder, shard.name, names_of(shard.name), content, kept)
             tally = self._look(unchanged(shard, content.places(everything)), content, into, kept, notify)
+            into.finish()
             kept.finish(_staying(tally), self._cut)
         return tally, {**kept.outputs(content), **into.outputs()}
 
@@ -162,6 +163,7 @@ class Screener:
                 into = Outputs(stack, folder, shard.name, names, content, changes)
                 before = total
                 tally = self._look(here, content, into, changes, lambda now, read: notify(before + now, read))  # noqa: B023
+                into.finish()
             part = parts.Part(number, tally, tuple(sorted(self._unscreened)), tuple(into.errors.spilled))
             parts.mark(folder, shard, part, mark)
             done[number], total = part, total + tally
@@ -177,6 +179,7 @@ class Screener:
             parts.replay(self.folder, shard, [part.number for part in done], again, kept)
             kept.finish(_staying(total), cut=False)
             parts.join(self.folder, shard, done, into)
+            into.finish()
         return total, {**kept.outputs(content), **into.outputs()}
 
     def _look(self, places: Iterable[Place], content: Content, into: Outputs | None, kept: Keeping, notify: Notify) -> Tally:
@@ -221,6 +224,7 @@ class Screener:
 
     def _send(self, place: Place, judged: _Judged, content: Content, into: Outputs) -> None:
         record, verdict, redacted = judged
+        into.pages.add(record, verdict)
         if verdict.findings:
             into.found(place, record, verdict)
         if verdict.action <= Action.TAG:

@@ -7,7 +7,7 @@ rows does not appear at all.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ROWS = 20_000
+_HELD = 4_000_000  # rows of sites that are held before they are added up
 _BYTES = 8 << 20
 _FINDING = 500  # bytes that a finding takes about, until its row is written
 
@@ -93,6 +94,13 @@ def dropped_schema() -> pa.Schema:
     import pyarrow as pa
 
     return pa.schema([("row", pa.int64()), ("outcome", pa.string())])
+
+
+def sites_schema() -> pa.Schema:
+    """Pages of a shard by site, language and bin of score; see `decontam.sites`."""
+    import pyarrow as pa
+
+    return pa.schema([("site", pa.string()), ("language", pa.string()), ("bin", pa.int16()), ("pages", pa.int64())])
 
 
 def findings_row(id: str, row: int, verdict: Verdict, texts: Sequence[str] | None = None, size: int | None = None) -> dict[str, Any]:
@@ -186,6 +194,27 @@ def rows_where(folder: Folder, name: str, column: str, value: Any) -> Iterator[d
                 there = pc.equal(groups.read_row_group(number, columns=[column], use_threads=False)[column], value)
                 if pc.any(there).as_py():
                     yield from groups.read_row_group(number, use_threads=False).filter(there).to_pylist()
+
+
+def summed(places: Iterable[tuple[Folder, str]]) -> Iterator[list[dict[str, Any]]]:
+    """The rows of tables of sites, those of one site, language and bin added up, in order, some at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    keys = ["site", "language", "bin"]
+
+    def added(tables: list[pa.Table]) -> pa.Table:
+        total = pa.concat_tables(tables).group_by(keys, use_threads=False).aggregate([("pages", "sum")])
+        return total.rename_columns([{"pages_sum": "pages"}.get(name, name) for name in total.column_names])
+
+    held = [sites_schema().empty_table()]
+    for folder, name in places:
+        with open_bytes(folder.path(name)) as file:
+            held.append(pq.read_table(file, use_threads=False).select([*keys, "pages"]))
+        if sum(table.num_rows for table in held[1:]) > _HELD:
+            held = [added(held)]
+    for batch in added(held).sort_by([(key, "ascending") for key in keys]).to_batches(max_chunksize=_ROWS):
+        yield batch.to_pylist()
 
 
 class Table:

@@ -28,6 +28,7 @@ class Commands(click.Group):
         "run",
         "scan",
         "find",
+        "sites",
         "index",
         "quarantine",
         "verify",

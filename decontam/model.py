@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,6 +46,7 @@ WINDOW = 250
 _PAIR = np.uint64(0x9FB21C651E98DF25)
 _SHIFT = np.uint64(64 - BITS)
 _ALIGNMENT = 64
+_NONE = np.empty(0)
 
 
 @kernel
@@ -72,24 +74,46 @@ def _ngrams(keys, found, places):  # type: ignore[no-untyped-def]
 
 @kernel
 def _sum(keys, weights):  # type: ignore[no-untyped-def]
-    """The sum of the weights of the distinct n-grams of some keys, and how many there are."""
-    found, places = np.empty(2 * len(keys), np.int32), np.empty(2 * len(keys), np.int32)
-    count = _ngrams(keys, found, places)
+    """The sum of the weights of the distinct n-grams of some keys, and how many there are; as `_ngrams` finds them."""
+    size = len(keys)
+    room = 64
+    while room < 4 * size:
+        room *= 2
+    slots = np.full(room, -1, np.int32)
     total = np.int64(0)
-    for at in range(count):
-        total += np.int64(weights[found[at]])
+    count = np.int64(0)
+    before = np.uint64(0)
+    for at in range(size):
+        key = keys[at]
+        for pair in range(2 if at > 0 else 1):
+            index = np.int64((mixed(before * _PAIR + key) if pair == 1 else mixed(key)) >> _SHIFT)
+            slot = index & (room - 1)
+            while slots[slot] >= 0 and slots[slot] != index:
+                slot = (slot + 1) & (room - 1)
+            if slots[slot] < 0:
+                slots[slot] = index
+                total += np.int64(weights[index])
+                count += 1
+        before = key
     return total, count
 
 
 @kernel
-def _running(keys, weights, totals):  # type: ignore[no-untyped-def]
-    """Into `totals`: the sum of the weights of all n-grams that end before each token."""
+def _running(keys, weights, size, at_least, totals):  # type: ignore[no-untyped-def]
+    """Into `totals`: the sum of the weights of all n-grams that end before each token; how many stretches of `size` sum to `at_least`."""
     total = np.int64(0)
+    before = np.uint64(0)
+    found = 0
     for at in range(len(keys)):
-        total += np.int64(weights[np.int64(mixed(keys[at]) >> _SHIFT)])
+        key = keys[at]
+        total += np.int64(weights[np.int64(mixed(key) >> _SHIFT)])
         if at > 0:
-            total += np.int64(weights[np.int64(mixed(keys[at - 1] * _PAIR + keys[at]) >> _SHIFT)])
+            total += np.int64(weights[np.int64(mixed(before * _PAIR + key) >> _SHIFT)])
+        before = key
         totals[at + 1] = total
+        if at + 1 >= size and total - totals[at + 1 - size] >= at_least:
+            found += 1
+    return found
 
 
 def ngrams(keys: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -128,13 +152,16 @@ class Weights:
         total, count = _sum(keys, self.table)
         return float(total) * self.scale / max(1, count) ** LENGTH + self.bias
 
-    def windows(self, keys: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
-        """The scores of all stretches of `size` tokens; n-grams count as often as they stand there."""
+    def windows(self, keys: np.ndarray[Any, Any], size: int, at_least: float = -np.inf) -> np.ndarray[Any, Any]:
+        """The scores of all stretches of `size` tokens, none where none scores `at_least`; n-grams count as often as they stand there."""
         if len(keys) < size:
-            return np.empty(0)
+            return _NONE
+        worth = self.scale / (2 * size - 1) ** LENGTH
+        wanted = max(-(1 << 62), math.floor((at_least - self.bias) / worth)) if at_least > -np.inf else -(1 << 62)
         totals = np.zeros(len(keys) + 1, np.int64)
-        _running(keys, self.table, totals)
-        sums: np.ndarray[Any, Any] = (totals[size:] - totals[:-size]) * (self.scale / (2 * size - 1) ** LENGTH) + self.bias
+        if not _running(keys, self.table, size, wanted, totals):
+            return _NONE
+        sums: np.ndarray[Any, Any] = (totals[size:] - totals[:-size]) * worth + self.bias
         return sums
 
 
@@ -167,16 +194,12 @@ class Model:
 
     def found(self, read: Prose, at_least: float) -> list[Passage]:
         """The passages of WINDOW tokens or more whose windows score `at_least` that much, in order; they do not touch."""
-        scores = self.passages.windows(read.keys, WINDOW)
-        passages: list[Passage] = []
-        for start in np.flatnonzero(scores >= at_least).tolist():
-            score = float(scores[start])
-            if passages and start <= passages[-1].end:
-                first, _, before = passages[-1]
-                passages[-1] = Passage(first, start + WINDOW, max(before, score))
-            else:
-                passages.append(Passage(start, start + WINDOW, score))
-        return passages
+        scores = self.passages.windows(read.keys, WINDOW, at_least)
+        starts = np.flatnonzero(scores >= at_least)
+        if not len(starts):
+            return []
+        groups = np.split(starts, np.flatnonzero(np.diff(starts) > WINDOW) + 1)
+        return [Passage(int(group[0]), int(group[-1]) + WINDOW, float(scores[group].max())) for group in groups]
 
 
 _MADE_FOR: dict[str, float] = {"tokens": tokens.READING, "reading": READING, "bits": BITS, "most": MOST, "length": LENGTH, "window": WINDOW}

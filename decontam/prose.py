@@ -33,8 +33,7 @@ _CODE[[ord(sign) for sign in "{}=;<>\\$&[]/@_"]] = True
 _LINK, _TAGGED = 200, 60  # tokens after which the end of a link's target, or of a tag, is no longer looked for
 
 # What is counted.
-WORDS, NUMBERS, CODE, BARS, FENCED, LINES, SEEN = range(7)
-_COUNTS = 7
+_COUNTS = 7  # words, numbers, signs of code, bars, tokens in fences, lines, tokens seen
 
 
 class Prose(NamedTuple):
@@ -61,91 +60,88 @@ def _end_of(data, kinds, starts, at, last, opening, closing):  # type: ignore[no
 
 
 @kernel
-def _is_address(data, kinds, starts, ends, at):  # type: ignore[no-untyped-def]
-    """Whether an address begins with token `at`: http:, https:, ftp:, www."""
+def _is_address(data, starts, ends, at):  # type: ignore[no-untyped-def]
+    """Whether an address begins with token `at`, behind which another stands at once: http:, https:, ftp:, www."""
     start, end = starts[at], ends[at]
-    if end - start < 3 or end - start > 5 or at + 2 >= len(kinds) or starts[at + 1] != end or starts[at + 2] != ends[at + 1]:
+    if end - start < 3 or end - start > 5 or at + 2 >= len(starts) or starts[at + 2] != ends[at + 1]:
         return False
-    first, second, third = data[start] | 32, data[start + 1] | 32, data[start + 2] | 32
+    third = data[start + 2] | 32
     if data[end] == 46:
-        return end - start == 3 and first == 119 and second == 119 and third == 119
+        return end - start == 3 and data[start] | 32 == 119 and data[start + 1] | 32 == 119 and third == 119
     return data[end] == 58 and data[ends[at + 1]] == 47 and third in (112, 116)
 
 
 @kernel
 def _read(data, keys, kinds, starts, ends, markup, code, read, places, counts):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop over what may stand in a text
     total, most = len(keys), len(read)
-    count = at = 0
+    count = at = end = 0
+    words = numbers = codes = bars = inside_fence = lines = 0
     fenced = False
     while at < total and count < most:
-        kind, start, end = kinds[at], starts[at], ends[at]
+        kind, start = kinds[at], starts[at]
         leads = at == 0
-        for place in range(ends[at - 1] if at > 0 else 0, start):
+        for place in range(end if at > 0 else start, start):
             leads = leads or data[place] == 10
-        if leads:
-            counts[LINES] += 1
+        before = at
+        end = ends[at]
+        lines += leads
         if kind == MARK:
-            what = markup[data[start]]
-            counts[CODE] += code[data[start]]
+            sign = data[start]
+            what = markup[sign]
+            codes += code[sign]
+            bars += sign == 124
             if what == _FENCE and leads and at + 2 < total and data[start + 1] == 96 and data[start + 2] == 96:
                 fenced = not fenced
                 at += 3
-                continue
-            if data[start] == 124:
-                counts[BARS] += 1
-            if leads and at + 1 < total and (starts[at + 1] > end or what == _LEFT_OUT) and data[start] not in (34, 39, 40):
+            elif leads and at + 1 < total and (starts[at + 1] > end or what == _LEFT_OUT) and sign not in (34, 39, 40):
                 at += 1  # a bullet
-                continue
-            if fenced or what in (_LEFT_OUT, _FENCE):
-                counts[FENCED] += fenced
+            elif fenced or what in (_LEFT_OUT, _FENCE):
+                inside_fence += fenced
                 at += 1
-                continue
-            if what == _BRACKET:
+            elif what == _BRACKET:
                 at += 1
                 if at < total and starts[at] == end and data[end] == 40:
                     at = _end_of(data, kinds, starts, at, min(total, at + _LINK), 40, 41)
-                continue
-            if what == _TAG and at + 1 < total and starts[at + 1] == end and (kinds[at + 1] != MARK or data[end] in (33, 47)):
+            elif what == _TAG and at + 1 < total and starts[at + 1] == end and (kinds[at + 1] != MARK or data[end] in (33, 47)):
                 at = max(at + 1, _end_of(data, kinds, starts, at, min(total, at + _TAGGED), 60, 62))
-                continue
-            if data[start] == 45 and at + 2 < total and data[start + 1] == 45 and data[start + 2] == 45:
+            elif sign == 45 and at + 2 < total and data[start + 1] == 45 and data[start + 2] == 45:
                 at += 1  # a rule across the page; two are a dash
                 while at < total and starts[at] == ends[at - 1] and data[starts[at]] == 45:
                     at += 1
-                continue
         elif fenced:
-            counts[FENCED] += 1
+            inside_fence += 1
             at += 1
-            continue
         elif kind == NUMBER:
-            counts[NUMBERS] += 1
+            numbers += 1
             if leads and at + 2 < total and starts[at + 1] == end and data[end] in (41, 46) and starts[at + 2] > ends[at + 1]:
                 at += 2  # the number of a list
-                continue
         else:
-            counts[WORDS] += 1
-            if kind != SINGLE and _is_address(data, kinds, starts, ends, at):
+            words += 1
+            if at + 1 < total and starts[at + 1] == end and kind != SINGLE and _is_address(data, starts, ends, at):
                 at += 1
                 while at < total and starts[at] == ends[at - 1] and kinds[at] != SINGLE:
                     at += 1
-                continue
-        key = keys[at]
-        if kind == CAPITAL:
-            key = mixed(key ^ _CASE)
-        elif kind == CAPITALS:
-            key = mixed(key ^ (_CASE << _ONE))
-        read[count] = key
-        places[count] = at
-        count += 1
-        at += 1
-    counts[SEEN] = at
+        if at == before:
+            key = keys[at]
+            if kind == CAPITAL:
+                key = mixed(key ^ _CASE)
+            elif kind == CAPITALS:
+                key = mixed(key ^ (_CASE << _ONE))
+            read[count] = key
+            places[count] = at
+            count += 1
+            at += 1
+        else:
+            end = ends[at - 1]
+    for place, value in enumerate((words, numbers, codes, bars, inside_fence, lines, at)):
+        counts[place] = value
     return count
 
 
 def prose(data: bytes, tokens: Tokens, most: int = MOST) -> Prose:
     """What is read of a text in UTF-8 and its tokens, `most` of them at most."""
     room = min(most, len(tokens.keys))
-    keys, places, counts = np.empty(room, np.uint64), np.empty(room, np.int32), np.zeros(_COUNTS, np.int64)
+    keys, places, counts = np.empty(room, np.uint64), np.empty(room, np.int32), np.empty(_COUNTS, np.int64)
     count = _read(np.frombuffer(data, np.uint8), *tokens[:4], _MARKUP, _CODE, keys, places, counts)
     return Prose(keys[:count], places[:count], counts)
 
@@ -157,8 +153,7 @@ _MOST_CODE, _MOST_NUMBERS, _MOST_BARS, _MOST_FENCED, _LEAST_READ, _LEAST_IN_LINE
 
 def not_prose(found: Prose) -> str | None:
     """What a text is if it is no prose: `code`, `table`, `list`, `markup`; None if it is."""
-    seen = max(1, int(found.counts[SEEN]))
-    _, numbers, code, bars, fenced, lines, _ = found.counts.tolist()
+    _, numbers, code, bars, fenced, lines, seen = found.counts.tolist()
     if code > _MOST_CODE * seen or fenced > _MOST_FENCED * seen:
         return "code"
     if numbers > _MOST_NUMBERS * seen or bars > _MOST_BARS * seen:

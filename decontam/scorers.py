@@ -79,7 +79,7 @@ class Scorer:
 
     def check(self) -> None:
         """Open the model. Raises ArtefactError where it cannot be used."""
-        if self.model is None:
+        if self.digest and self.model is None:
             self.probability("")
 
     def score(self, view: View, read: Prose) -> float:

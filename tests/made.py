@@ -11,14 +11,14 @@ _EVERYDAY = (
     "would their we him been has when who will more no if out so said what up its about into than them can only other new some could time "
     "these two may then do first any my now such like our over man me even most made after also did many before must through back years"
 )
-_PLAIN = "mud kettle shed grumble ditch sod wobbly ferret gravy porridge bramble cobbler tuppence hinge lorry rafters soot"
-_POLISHED = "delve tapestry crucial foster landscape leverage nuanced seamless robust realm testament vibrant pivotal holistic"
+PLAIN = "mud kettle shed grumble ditch sod wobbly ferret gravy porridge bramble cobbler tuppence hinge lorry rafters soot"
+POLISHED = "delve tapestry crucial foster landscape leverage nuanced seamless robust realm testament vibrant pivotal holistic"
 
 
 def text(human: bool, seed: int, words: int = 420, share: float = 0.12) -> str:
     """English-looking prose of so many words; `share` of them betray the writer."""
     draw = random.Random(f"{human}/{seed}")
-    everyday, own = _EVERYDAY.split(), (_PLAIN if human else _POLISHED).split()
+    everyday, own = _EVERYDAY.split(), (PLAIN if human else POLISHED).split()
     said, sentence = [], 0
     for _ in range(words):
         word = draw.choice(own) if draw.random() < share else draw.choice(everyday)

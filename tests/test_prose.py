@@ -28,7 +28,7 @@ def read(text: str) -> str:
         ("see [the page](https://example.org/a_(b)?c=d) for more", "see the page for more"),
         ("see https://example.org/a?b=c and www.example.org/d too", "see and too"),
         ("www is a word, http too: it is", "www is a word , http too : it is"),
-        ("a <b>bold</b> move, if x < y", "a bold move , if x y"),
+        ("a <b>bold</b> move, if x < y", "a bold move , if x < y"),
         ("before\n```python\nx = 1\n```\nafter", "before after"),
         ("before\n\n----\n\nafter -- or not", "before after - - or not"),
         ("| a | b |\n|---|---|\n| 1 | 2 |", "a b 1 2"),

@@ -6,16 +6,19 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from decontam.calibration import Band, Language, Threshold, least, overridden, plain
 from decontam.chain import Chain
 from decontam.config import artefacts_of, chain_of, fingerprint, load_config, rules_of
 from decontam.errors import ArtefactError, ConfigError
-from decontam.model import BUILTIN, digest_of
+from decontam.model import BITS, BUILTIN, Weights, digest_of, ngrams, written
+from decontam.prose import prose
 from decontam.scorers import Scorer, reading
 from decontam.stages.synthetic import Synthetic, options_of
 from decontam.tally import Tally
+from decontam.tokens import tokenised
 from decontam.types import Action, Field, Record, Strength
 from decontam.view import View
 
@@ -65,7 +68,7 @@ def test_a_human_text_is_not_found_and_has_a_score() -> None:
     stage = sure()
 
     assert [] == list(stage.inspect(view(HUMAN)))
-    assert stage.measure(view(HUMAN)).score < 0.5 <= stage.measure(view(MODEL)).score
+    assert stage.measure(view(HUMAN)).score < stage.measure(view(MODEL)).score
 
 
 @pytest.mark.parametrize(
@@ -113,22 +116,31 @@ def test_a_language_that_evidence_allows_to_tag_is_never_strong() -> None:
     assert [Strength.WEAK] == [finding.strength for finding in stage.inspect(view(MODEL, "de"))]
 
 
-def test_a_passage_in_a_human_page_is_quoted() -> None:
+def small(tmp_path: Path) -> str:
+    """A model that knows the words of both made-up writers, and quotes passages of the one."""
+    table = np.zeros(1 << BITS, np.int16)
+    for words, weight in ((made.POLISHED, 1000), (made.PLAIN, -1000)):
+        for word in words.split():
+            found, _ = ngrams(prose(word.encode(), tokenised(word.encode())).keys)
+            table[found] = weight
+    quiet, at = (Threshold(value, 0.01, 5, 500, "x", 0.0, (0.0, 0.01)) for value in (99.0, 0.2))
+    languages = {"en": Language("quarantine", "", (Band(300, quiet, quiet),), Band(250, at, at))}
+    weights = Weights(table, 0.001, 0.0)
+    path = tmp_path / "small.model"
+    path.write_bytes(written({"name": "small", "languages": plain(languages)}, {"documents": weights, "passages": weights}))
+    return str(path)
+
+
+def test_a_passage_in_a_human_page_is_quoted(tmp_path: Path) -> None:
     page = f"{made.text(True, 5, words=600)}\n\n{made.text(False, 6, words=500)}\n\n{made.text(True, 7, words=600)}"
     start = page.index("\n\n")
     end = page.index("\n\n", start + 2)
-    stage = loaded()
-    model = stage.scorer.model
-    windows = model.passages.windows(reading(view(page)).prose.keys, 250)
-    at = Threshold(float((windows.max() + windows[0]) / 2), 0.01, 5, 500, "x", 0.0, (0.0, 0.01))
-    quiet = Threshold(99.0, 0.01, 5, 500, "x", 0.0, (0.0, 0.01))
-    stage = dataclasses.replace(stage, languages={"en": Language("quarantine", "", (Band(300, quiet, quiet),), Band(250, at, at))})
-    found = list(stage.inspect(view(page)))
+    found = list(loaded(model=small(tmp_path)).inspect(view(page)))
 
-    assert [f"{model.name}.passage"] == [finding.rule for finding in found]
-    assert found[0].strength == Strength.WEAK
+    assert [("small.passage", Strength.WEAK)] == [(finding.rule, finding.strength) for finding in found]
     overlap = min(end, found[0].span.end) - max(start, found[0].span.start)
-    assert overlap > 0.6 * (found[0].span.end - found[0].span.start)
+    assert overlap > 0.7 * (found[0].span.end - found[0].span.start)
+    assert overlap > 0.7 * (end - start)
 
 
 def test_a_passage_does_not_change_the_score_of_the_page() -> None:

@@ -168,7 +168,7 @@ def test_a_model_is_trained_described_calibrated_and_evaluated_from_the_command_
     everything = shown["all"][0]
     assert everything["auroc"] > 0.99
     assert everything["found_strong"][0] > 30
-    assert everything["false_strong"][:2] == [0, 120]
+    assert everything["false_strong"][0] <= 5
     assert ["human", "llm"] == [row["name"] for row in shown["source"]]
 
 

@@ -175,6 +175,8 @@ class Synthetic:
         passages = self.scorer.model.found(words, band.weak.at)
         if known:  # a passage that is all of the text has been reported
             passages = [passage for passage in passages if passage.end - passage.first < _ALL_OF_IT * len(words.keys)]
+        if not passages:
+            return []
         passages = passages[:_PASSAGES]
         at, spans = _characters(view, found, words, [(first, end - 1) for first, end, _ in passages])
         return [

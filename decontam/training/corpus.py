@@ -22,10 +22,8 @@ from decontam.calibration import least
 from decontam.errors import InputError
 from decontam.files import Source as Bytes
 from decontam.jsonl import lines_of
-from decontam.language import language
 from decontam.model import MOST
 from decontam.prose import not_prose, prose
-from decontam.types import Field
 from decontam.view import View
 
 TABLE = Path(__file__).parent / "sources.yaml"
@@ -162,20 +160,17 @@ def _nothing() -> Array:
     return np.empty(0, np.uint64)
 
 
-def read_text(text: str, hint: str | None = None) -> tuple[Array, str]:
-    """The keys of a text, none where it is no prose, and its language."""
-    view = View(Field("text", text))
-    found = tokens.of(view)
-    read = prose(view.data, found, 2 * MOST)
-    if not_prose(read) is not None:
-        return _nothing(), "und"
-    return read.keys[:MOST].copy(), language(view, hint)[0]
+def read_text(text: str) -> Array:
+    """The keys of a text, none where it is no prose."""
+    view = View.of(text)
+    read = prose(view.data, tokens.of(view), 2 * MOST)
+    return read.keys[:MOST].copy() if not_prose(read) is None else _nothing()
 
 
-def labelled(paths: Iterable[Path], table: Sources, name_of: Callable[[Path], str], trust: bool = True) -> Corpus:
-    """The texts in files of JSON lines with `text` and `label` (human, llm), less those that are no prose or whose label is in doubt.
+def labelled(paths: Iterable[Path], table: Sources, name_of: Callable[[Path], str]) -> Corpus:
+    """The texts in files of JSON lines with `text` and `label` (human, llm), less those that are no prose or whose label does not fit.
 
-    Languages are those of rows where these have a `lang` of two letters and `trust` is given, else they are identified.
+    Languages are what rows call `lang`; identifying others here would make a model depend on how that is done.
     """
     rows: list[Row] = []
     parts: list[Array] = []
@@ -191,7 +186,8 @@ def labelled(paths: Iterable[Path], table: Sources, name_of: Callable[[Path], st
             if not _fits(row, source, human):
                 continue
             given = row.get("lang")
-            keys, spoken = read_text(row["text"], given if trust and given not in {None, "", "xx"} else None)
+            spoken = "und" if given in {None, "", "xx"} else str(given)
+            keys = read_text(row["text"])
             if len(keys) < _LEAST_TRAINED:
                 continue
             domain = str(row.get("domain") or "")

@@ -30,9 +30,11 @@ INDEPENDENT = 5
 """Human sources, not translated ones, that a language needs before anything is taken out of a crawl in it."""
 
 _SOURCES = 2  # below which there is no band
+_MANY = 300  # texts of one source and length that have quantiles of their own
 _TAIL = 10  # texts beyond a quantile, below which its tail is fitted
 _FITTED = 50  # texts that the tail is fitted to, at most
 _LARGE = 1000  # texts of a source that can show such a rate
+_FLAT = 0.3  # a slope below which scores of the two labels are alike
 _PULL = 1e-4  # towards a slope of nothing
 _HELD = {STRONG: 0.003, WEAK: 0.02}  # rates that sources may show when they are left out of calibration
 
@@ -143,17 +145,20 @@ class Scored(NamedTuple):
     windows: Array
 
 
-def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int, rates: tuple[float, float] = (STRONG, WEAK)) -> Band | None:
+def _band(humans: Sequence[Human], models: Sequence[Array], tokens: int) -> Band:
+    slope, intercept = probability(humans, models)
+    weak, strong = threshold(humans, WEAK, spread=True), threshold(humans, STRONG, spread=False)
+    if strong.at < weak.at:  # sources so unlike each other that their spread asks for more than the worst of them
+        strong = replace(weak, nominal=STRONG)
+    if slope < _FLAT:  # all of a language's model-written texts are of one source, and left out they were like human ones
+        slope, intercept = 1.0, -weak.at
+    return Band(tokens, strong, weak, slope, intercept)
+
+
+def band_of(corpus: Corpus, scores: Array, mask: Array, tokens: int) -> Band | None:
     """The band of the texts in `mask`, which begins at so many tokens; None where too few sources have enough human ones."""
     humans = humans_of(corpus, scores, mask)
-    if len(humans) < _SOURCES:
-        return None
-    slope, intercept = probability(humans, _models_of(corpus, scores, mask))
-    weak = threshold(humans, rates[1], spread=True)
-    strong = threshold(humans, rates[0], spread=False)
-    if strong.at < weak.at:  # sources so unlike each other that their spread asks for more than the worst of them
-        strong = replace(weak, nominal=rates[0])
-    return Band(tokens, strong, weak, slope, intercept)
+    return _band(humans, _models_of(corpus, scores, mask), tokens) if len(humans) >= _SOURCES else None
 
 
 def edges(language: str) -> list[int]:
@@ -162,16 +167,18 @@ def edges(language: str) -> list[int]:
 
 
 def bands_of(corpus: Corpus, scored: Scored, mask: Array, language: str) -> tuple[Band, ...]:
-    """Bands by length; where too few sources have enough texts of a length, that of all lengths."""
-    everything = band_of(corpus, scored.documents, mask, least(language))
-    if everything is None:
+    """Bands by length. A source with few texts of a length counts there with those of all lengths."""
+    everything = humans_of(corpus, scored.documents, mask)
+    if len(everything) < _SOURCES:
         return ()
     found = []
     lengths = edges(language)
     for low, high in zip(lengths, [*lengths[1:], 1 << 30], strict=True):
-        band = band_of(corpus, scored.documents, mask & (corpus.lengths >= low) & (corpus.lengths < high), low)
-        narrow = band is not None and band.strong.sources >= INDEPENDENT
-        found.append(band if narrow and band is not None else replace(everything, tokens=low))
+        here = mask & (corpus.lengths >= low) & (corpus.lengths < high)
+        many = {human.source: human for human in humans_of(corpus, scored.documents, here) if len(human.scores) >= _MANY}
+        humans = [many.get(human.source, human) for human in everything]
+        models = _models_of(corpus, scored.documents, here) or _models_of(corpus, scored.documents, mask)
+        found.append(_band(humans, models, low))
     return tuple(found)
 
 

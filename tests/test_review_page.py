@@ -24,7 +24,7 @@ from decontam.quarantine.server import HOST, app_of, listening
 from decontam.quarantine.verdicts import Event, Verdicts
 from decontam.types import Action, Finding, Span, Strength, Verdict
 
-from .hostile_pages import ALLOWED, DOCUMENTS, FAR
+from .hostile_pages import ALLOWED, DOCUMENTS
 from .test_run import KEY
 
 pytestmark = pytest.mark.browser
@@ -50,7 +50,9 @@ def browser() -> Iterator[Any]:
 
 
 def finding(stage: str, rule: str, start: int, end: int, field: str = "text", score: float = 1.0) -> Finding:
-    return Finding(field, stage, rule, "r1", "KIND", Span(start, end), Strength.CONCLUSIVE, score, "openai" if stage == "signatures" else None)
+    return Finding(
+        field, stage, rule, "r1", "KIND", Span(start, end), Strength.CONCLUSIVE, score, "openai" if stage == "signatures" else None
+    )
 
 
 def quarantined(out: Path, shards: dict[str, list[tuple[dict[str, Any], list[Finding]]]]) -> Path:
@@ -106,7 +108,9 @@ class Watch:
             self.happened.append("another page")
         page.on("dialog", lambda dialog: (self.happened.append(f"dialog {dialog.message}"), dialog.dismiss()))
         page.on("download", lambda download: self.happened.append(f"download {download.url}"))
-        page.on("console", lambda message: self.happened.append(f"console {message.text}") if message.type in {"error", "warning"} else None)
+        page.on(
+            "console", lambda message: self.happened.append(f"console {message.text}") if message.type in {"error", "warning"} else None
+        )
         page.on("pageerror", lambda error: self.happened.append(f"error {error}"))
         page.on("websocket", lambda socket: self.happened.append(f"socket {socket.url}"))
         page.on("worker", lambda worker: self.happened.append(f"worker {worker.url}"))
@@ -194,7 +198,10 @@ ORDINARY = {
     "a.jsonl": [
         ({"id": "one", "text": "As an AI language model, I cannot."}, [finding("signatures", "self.x", 0, 23)]),
         ({"id": "two", "text": "write to a@b.cn", "url": "http://x.example/"}, [finding("pii", "email.x", 9, 15, score=0.4)]),
-        ({"id": "three", "text": f"key = {KEY} and As an AI", "n": KEY}, [finding("secrets", "aws.x", 6, 26), finding("signatures", "self.x", 31, 39)]),
+        (
+            {"id": "three", "text": f"key = {KEY} and As an AI", "n": KEY},
+            [finding("secrets", "aws.x", 6, 26), finding("signatures", "self.x", 31, 39)],
+        ),
     ],
     "web/b.jsonl": [({"id": f"b{n}", "text": "As an AI language model"}, [finding("signatures", "self.y", 0, 8)]) for n in range(230)],
 }  # fmt: skip
@@ -223,8 +230,8 @@ def test_a_reviewer_works_by_keys(browser: Any, ordinary: Path) -> None:
         page.keyboard.press("Control+Enter")
         page.wait_for_selector(".history >> text=looks like a test key")
 
-        expected = [("a.jsonl", 0, "confirm"), ("a.jsonl", 1, "release"), ("a.jsonl", 2, "unsure"), ("a.jsonl", 2, "undo"), ("a.jsonl", 2, "note")]
-        assert expected == said(log)
+        judged = [("a.jsonl", 0, "confirm"), ("a.jsonl", 1, "release"), ("a.jsonl", 2, "unsure"), ("a.jsonl", 2, "undo")]
+        assert [*judged, ("a.jsonl", 2, "note")] == said(log)
         assert {"ada"} == {event.reviewer for event in log.events()}
         assert "2 of 233 judged" == page.locator("#done").text_content()
         assert ["confirm", "release"] == page.locator("#rows .said").all_text_contents()
@@ -262,7 +269,7 @@ def test_the_list_goes_on_as_one_reads(browser: Any, ordinary: Path) -> None:
         page, _ = opened(browser, base)
         for number in range(1, 140):
             page.keyboard.press("j")
-            page.wait_for_function("at => [...document.querySelectorAll('#rows button')].findIndex((b) => b.getAttribute('aria-current')) === at",
+            page.wait_for_function("at => document.querySelectorAll('#rows button')[at]?.getAttribute('aria-current') === 'true'",
                                    arg=number)  # fmt: skip
         settled(page, "b136")
 
@@ -304,11 +311,18 @@ def test_the_page_fits_and_can_be_read(browser: Any, ordinary: Path, scheme: str
 
 CONTRAST = """() => {
   const channels = (color) => color.match(/[\\d.]+/g).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; })
-    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (node) => { for (let n = node; n; n = n.parentElement) { const c = channels(getComputedStyle(n).backgroundColor); if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
+  const linear = (c) => (c /= 255) <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (node) => {
+    for (let n = node; n; n = n.parentElement) {
+      const color = channels(getComputedStyle(n).backgroundColor);
+      if (color.length < 4 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
   const found = {};
-  for (const selector of ['h1', '#done', '#count', '.row-id', '.row-where', '.facet h2', '.rule h3 button', '.rule .facts', '.text > h3', '.text pre']) {
+  const looked = 'h1,#done,#count,.row-id,.row-where,.facet h2,.rule h3 button,.rule .facts,.text > h3,.text pre';
+  for (const selector of looked.split(',')) {
     const node = document.querySelector(selector);
     if (!node || !node.getClientRects().length) continue;
     const [a, b] = [light(channels(getComputedStyle(node).color)), light(behind(node))].sort((x, y) => y - x);

@@ -36,7 +36,7 @@ _ENDS = {
     "errors": (".jsonl", ".jsonl.row"),
     "tallies": (".json",),
 }
-_OURS = {*_ENDS, "parts", manifest.NAME, "report.json", "metrics.prom"}
+_OURS = {*_ENDS, "parts", manifest.NAME, "report.json", "report.html", "metrics.prom"}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ _LAYOUT = "\n\t"
 class _Commands(click.Group):
     """Commands are imported when they are called, so that `decontam --help` and worker processes start fast."""
 
-    _modules = ("run", "scan", "find", "quarantine", "rules", "config", "samples")
+    _modules = ("run", "scan", "find", "report", "quarantine", "rules", "config", "samples")
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._modules)

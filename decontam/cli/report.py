@@ -41,7 +41,7 @@ def command(outs: tuple[str, ...], compare: bool, as_json: bool, html: str | Non
 
         console = Console(highlight=False)
         for table in tables(now, before):
-            console.print(table, width=max(console.width, 100))
+            console.print(table, width=max(console.width, 120))
             console.print()
     for note in notes(now):
         click.echo(printable(note), err=True)

@@ -9,7 +9,7 @@ from decontam.errors import printable
 from decontam.tally import OUTCOMES
 
 _SHOWN = 15
-_NAMES = 34  # characters
+_NAMES = 42  # characters
 
 
 def tables(now: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> Iterator[Any]:

@@ -65,14 +65,19 @@ def paths_of(connection: Connection, folder: Folder, kind: str, shards: Sequence
     return paths
 
 
-def columns_of(connection: Connection, paths: Sequence[str]) -> set[str]:
-    """The columns of tables; those of an earlier version lack some. Raises InputError where one cannot be read."""
+def run(connection: Connection, query: str, given: dict[str, Any]) -> Connection:
+    """Run a query on tables. Raises InputError where one of them cannot be read."""
     import duckdb
 
     try:
-        described = connection.execute("describe select * from read_parquet($paths)", {"paths": list(paths)}).fetchall()
+        return connection.execute(query, given)
     except duckdb.Error as error:
-        raise InputError(f"{paths[0]}: {_said(error)}") from None
+        raise InputError(f"a table cannot be read: {_said(error)}") from None
+
+
+def columns_of(connection: Connection, paths: Sequence[str]) -> set[str]:
+    """The columns of tables; those of an earlier version lack some. Raises InputError where one cannot be read."""
+    described = run(connection, "describe select * from read_parquet($paths)", {"paths": list(paths)}).fetchall()
     return {name for name, *_ in described}
 
 

@@ -39,7 +39,7 @@ _ENDS = {
     "sites": (".parquet",),
     "tallies": (".json",),
 }
-_OURS = {*_ENDS, "parts", "proof", manifest.NAME, "report.json", "metrics.prom"}
+_OURS = {*_ENDS, "parts", "proof", manifest.NAME, "report.json", "report.html", "metrics.prom"}
 _REVIEW = "review"  # the work of people; it is never removed here
 
 

@@ -30,6 +30,7 @@ class Commands(click.Group):
         "find",
         "sites",
         "index",
+        "report",
         "quarantine",
         "verify",
         "gate",

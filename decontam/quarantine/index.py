@@ -128,11 +128,11 @@ class Index:
             db.executemany("insert into sources values (?, ?)", [(shard, source_of(shard)) for shard in shards])
             db.execute(f"""create table single as
                 with numbered as (select {_NUMBERED}, findings from read_parquet($paths))
-                select n, f.stage::varchar as stage, f.stage || '/' || f.rule as rule, f.provider as provider, f.score::float as score,
+                select n, f.stage::varchar as stage, f.stage || '/' || f.rule as rule, f.provider as provider, f.score as score,
                     {_STRENGTH} as strength from (select n, unnest(findings) as f from numbered)""", given)  # fmt: skip
         else:
             db.execute("create table raw (n integer, shard varchar, row bigint, position integer, id varchar, size bigint)")
-            db.execute("create table single (n integer, stage varchar, rule varchar, provider varchar, score float, strength utinyint)")
+            db.execute("create table single (n integer, stage varchar, rule varchar, provider varchar, score double, strength utinyint)")
         for name, table in (("stage", "single"), ("rule", "single"), ("provider", "single"), ("shard", "sources"), ("source", "sources")):
             known = [row[0] for row in db.execute(f"select distinct {name} from {table} where {name} is not null").fetchall()]
             db.execute(f"create type {name}_name as enum (select unnest($known::varchar[]))", {"known": sorted(known) or [""]})

@@ -131,8 +131,8 @@ def _others(value: Mapping[str, Any], fields: Sequence[Field]) -> Iterable[Text]
     """The columns that hold none of the fields, as JSON where they are no text."""
     for name, inner in value.items():
         if not any(path == name or path.startswith((f"{name}.", f"{name}[")) for path, _, _ in fields):
-            text = inner if isinstance(inner, str) else json.dumps(inner, ensure_ascii=False, default=str)
-            yield Text(name, text, None, False)
+            is_json = inner is None or isinstance(inner, (bool, int, float, list, dict))
+            yield Text(name, json.dumps(inner, ensure_ascii=False, default=str) if is_json else str(inner), None, False)
 
 
 def finding_of(row: Mapping[str, Any]) -> Finding:

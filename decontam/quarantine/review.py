@@ -77,7 +77,7 @@ class Review:
         """How many records fit, and how many would with one other value for each of the dimensions."""
         self._waiting()
         self._listen()
-        return {"records": self.index.counted(wanted), "facets": self.index.facets(wanted), **self.progress()}
+        return {"fit": self.index.counted(wanted), "facets": self.index.facets(wanted), **self.progress()}
 
     def _waiting(self) -> None:
         self.index.wait()

@@ -127,7 +127,7 @@ async function counts(asked = state.asked) {
   byId("count").textContent = "counting…";
   const told = await ask("counts?" + query());
   if (asked !== state.asked) return;
-  byId("count").textContent = `${number(told.records)} record${told.records === 1 ? "" : "s"}`;
+  byId("count").textContent = `${number(told.fit)} record${told.fit === 1 ? "" : "s"}`;
   progress(told);
   facets(told.facets);
 }
@@ -305,10 +305,13 @@ async function say(verdict, why = "", n = state.record?.n) {
   }
 }
 
+let judging = false;
 async function judge(verdict) {
   const n = state.record?.n;
-  if (n === undefined) return;
-  await say(verdict, "", n);
+  // One verdict at a time, and only on what is on the screen: a key that is held down judges nothing unseen.
+  if (n === undefined || judging || n !== state.rows[state.at]?.n) return;
+  judging = true;
+  try { await say(verdict, "", n); } finally { judging = false; }
   state.said.push(n);
   if (state.at + 1 < state.rows.length) await open(state.at + 1);
   else toast("That was the last one.");
@@ -345,7 +348,6 @@ const actions = {
 };
 const KEYS = { c: () => judge("confirm"), r: () => judge("release"), u: () => judge("unsure"), n: actions.note, z: actions.undo, j: actions.next, k: actions.previous, f: actions.jump, s: actions.reveal, "?": actions.help, "/": actions.search, ArrowDown: actions.next, ArrowUp: actions.previous };
 
-let working = false;
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches?.("input, textarea");
   if (event.ctrlKey && event.key === "Enter" && byId("note").open) { byId("note").close("save"); return; }
@@ -354,9 +356,7 @@ document.addEventListener("keydown", (event) => {
   const act = KEYS[event.key] || KEYS[event.key.toLowerCase()];
   if (!act) return;
   event.preventDefault();
-  if (working) return; // one thing at a time: a key that is held down judges nothing unseen
-  working = true;
-  guarded(act)().finally(() => { working = false; });
+  guarded(act)();
 });
 
 byId("actions").addEventListener("click", (event) => {

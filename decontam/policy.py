@@ -61,12 +61,15 @@ class Row:
     """The path of the shard, as the input was named."""
     strength: NamedStrength = Strength.MENTION
     """At least this strong."""
+    score: Annotated[float, Ge(0), Le(1)] = 0.0
+    """At least this score: of rules 1 or what their validator says, of known texts containment, of synthetic text a probability."""
     redaction: Mode | None = None
     """What replaces the values that this row redacts, where it is not what the policy says."""
 
-    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str) -> bool:
+    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str, score: float) -> bool:
         return (
             strength >= self.strength
+            and score >= self.score
             and fnmatchcase(name, self.rule)
             and fnmatchcase(kind, self.kind)
             and fnmatchcase(provider, self.provider)
@@ -241,15 +244,15 @@ class Policy:
 
     def row(self, finding: Finding, source: str = "") -> Row:
         """The row that says what a finding costs by itself."""
-        what = finding.name, finding.kind, finding.provider or "", finding.strength, source
+        what = finding.name, finding.kind, finding.provider or "", finding.strength, source, finding.score
         return next((row for row in self.actions if row.fits(*what)), _NO_ROW)
 
     def _rows(self, findings: Iterable[Finding], source: str) -> list[Row]:
         """The row of each finding; findings that the table cannot tell apart are looked up once."""
-        known: dict[tuple[str, str, str, str | None, Strength], Row] = {}
+        known: dict[tuple[str, str, str, str | None, Strength, float], Row] = {}
         rows = []
         for finding in findings:
-            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength
+            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength, finding.score
             if alike not in known:
                 known[alike] = _NO_ROW if finding.strength == Strength.MENTION else self.row(finding, source)
             rows.append(known[alike])

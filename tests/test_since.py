@@ -19,7 +19,7 @@ from decontam.scan import Scanner
 from .conftest import shard
 from .test_cli import decontam
 from .test_run import API, HUMAN, MAIL, MIXED, TOLERANT, tree
-from .test_simulate import texts
+from .test_simulate import small, texts
 
 
 def corpus(root: Path) -> Path:
@@ -34,7 +34,7 @@ def corpus(root: Path) -> Path:
 
 def without(*rules: str, **more: object) -> Config:
     """All rules but some of each stage."""
-    return load_config(None, {**TOLERANT, "stages": {stage: {"disable": list(rules)} for stage in ("signatures", "secrets", "pii")}, **more})
+    return small(None, {**TOLERANT, "stages": {stage: {"disable": list(rules)} for stage in ("signatures", "secrets", "pii")}, **more})
 
 
 def told(out: Path) -> dict:
@@ -42,7 +42,7 @@ def told(out: Path) -> dict:
     return {name: data for name, data in tree(out).items() if not name.startswith(("manifest", "tallies"))}
 
 
-SOME = ("openai.*", "answer.*", "email.*", "phone.*", "aws.*", "*.token*", "card.*")
+SOME = ("anthropic.*", "refusal.*", "email.*", "phone.*", "*.token*", "card.*")
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,10 @@ def parent(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "config",
     [
         without(),
-        without("anthropic.*", "iban*"),
+        without("bedrock.*", "iban*"),
         without(policy={"redaction": "mask", "embedded": []}),
-        load_config("strict", TOLERANT),
-        load_config(None, {**TOLERANT, "stages": {"pii": {"enabled": False}}}),
+        small("strict", TOLERANT),
+        small(None, {**TOLERANT, "stages": {"pii": {"enabled": False}}}),
     ],
     ids=["more", "fewer and more", "other policy", "strict", "a stage less"],
 )
@@ -79,15 +79,15 @@ def test_it_comes_to_what_all_rules_come_to(config: Config, parent: Path, screen
 
 def test_a_stage_that_was_off_is_looked_at_whole(screen_files: Callable, tmp_path: Path) -> None:
     source = corpus(tmp_path)
-    screen_files(source, config=load_config(None, {**TOLERANT, "stages": {"pii": {"enabled": False}}}), out=tmp_path / "out")
+    screen_files(source, config=small(None, {**TOLERANT, "stages": {"pii": {"enabled": False}}}), out=tmp_path / "out")
     for name, options in (("since", {"since": str(tmp_path / "out"), "workers": 2}), ("whole", {})):
-        screen_files(tmp_path / "out/kept", config=load_config(None, TOLERANT), out=tmp_path / name, **options)
+        screen_files(tmp_path / "out/kept", config=without(), out=tmp_path / name, **options)
 
     assert told(tmp_path / "whole") == told(tmp_path / "since")
 
 
 def test_only_new_rules_run_where_nothing_new_is_found(screen_files: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN, {"text": "It said: As an AI language model, I cannot."}, API] * 5), config=without("aws.*"))
+    screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN, {"text": "It said: As an AI language model, I cannot."}, API] * 5), config=without("phone.*"))
     looked: dict[int, int] = {}
     real = Scanner.find
 
@@ -98,8 +98,8 @@ def test_only_new_rules_run_where_nothing_new_is_found(screen_files: Callable, t
     monkeypatch.setattr(Scanner, "find", counted)
     screen_files(tmp_path / "out/kept", config=without(), out=tmp_path / "next", since=str(tmp_path / "out"))
 
-    assert [10] == list(looked.values())
-    assert max(looked) < 100
+    assert [15] == list(looked.values())
+    assert max(looked) < 20
 
 
 def test_the_same_rules_find_nothing_new(parent: Path, screen_files: Callable, tmp_path: Path) -> None:

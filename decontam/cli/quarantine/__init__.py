@@ -15,7 +15,7 @@ json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=Tr
 
 class _Quarantine(Commands):
     package = "decontam.cli.quarantine"
-    modules = ("serve", "dump", "import", "judge", "release", "expire", "simulate")
+    modules = ("serve", "dump", "import", "judge", "release", "expire", "simulate", "precision", "teach")
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in {"serve", "dump", "import"}:

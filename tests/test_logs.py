@@ -84,7 +84,7 @@ def test_the_examples_of_all_formats_can_stand_in_one_log(tmp_path: Path) -> Non
 def test_readme_has_a_row_for_every_format() -> None:
     table = (ROOT / "README.md").read_text("utf-8").partition("### Logs that can be read")[2]
 
-    assert [] == [reader.name for reader in READERS if f"`{reader.name}`" not in table]
+    assert [] == [row for reader in READERS if (row := f"| `{reader.name}` | {reader.about} |\n") not in table]
 
 
 @pytest.mark.parametrize(
@@ -205,10 +205,14 @@ def test_a_stream_says_what_its_pieces_say(name: str, text: str, seed: int, tmp_
 def test_streams_that_are_mixed_are_told_apart_by_their_ids(tmp_path: Path) -> None:
     words = {"1": ["one", "two", "three", "four"], "2": ["uno", "dos", "tres"], "3": ["eins", "zwei", "drei", "vier", "fünf"]}
     pieces = [(id, word) for id, all_words in words.items() for word in all_words]
-    order = sorted(range(len(pieces)), key=lambda at: (at % 5, at))
-    log = _lines(
-        [{"id": pieces[at][0], "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"{pieces[at][1]} "}}]} for at in order]
-    )
+    turns = {id: [at for at, piece in enumerate(pieces) if piece[0] == id] for id in words}
+    order = [turn[at] for at in range(4) for turn in turns.values() if at < len(turn)]
+    chunks = [
+        {"id": id, "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"{word} "}}]}
+        for id, word in map(pieces.__getitem__, order)
+    ]
+    done = "data: [DONE]\n\n"  # of the shortest, in the middle of the others
+    log = _events(chunks[:9]) + done + _events(chunks[9:])
 
     assert sorted(" ".join(each) + " " for each in words.values()) == sorted(said(tmp_path / "a.log", log))
 
@@ -439,3 +443,43 @@ def test_an_answer_picks_among_the_choices(key: Any, expected: str | None) -> No
     found = fields.read(Shape((wanted,)), {"key": key, "choices": {"text": ["a", "b"], "label": ["one", "two"]}})
 
     assert [expected] * (expected is not None) == [each.text for each in found]
+
+
+def test_an_answer_that_a_record_holds_twice_is_one_text(tmp_path: Path) -> None:
+    answer = {"id": "1", "object": "chat.completion", "choices": [{"message": {"content": "Once."}}]}
+
+    assert ["Once."] == said(tmp_path / "a.log", written({"response": answer, "response_text": json.dumps(answer)}))
+
+
+def test_what_a_reader_cannot_stand_is_a_record_that_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of somebody else's that fails costs its record and no other."""
+    from decontam import logs
+
+    def fail(value: dict[str, Any], look: Any) -> None:
+        raise KeyError(value["secret"])
+
+    mine = READERS[0]._replace(name="mine", read=fail, keys=(("secret",),), chunk=None, join=None)
+    monkeypatch.setattr(logs, "readers", lambda names=(): (mine, *READERS))
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(written({"secret": "hush"}) + b"\n" + written({"completion": "Fine.", "stop_reason": "x"}))
+    reading = read(str(path))
+
+    assert ["Fine."] == [reference.text for reference in reading]
+    assert (1, 1) == (reading.report.understood, reading.report.malformed)
+    assert "KeyError" in reading.report.troubles[0].message
+    assert "hush" not in "".join(reading.report.lines())
+
+
+def test_formats_of_other_packages_are_asked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    from decontam import logs
+
+    point = EntryPoint("mine", "decontam.logs.formats.ollama:READER", "decontam.logs")
+    monkeypatch.setattr(logs, "entry_points", lambda group: [point] * (group == "decontam.logs"))
+    logs.readers.cache_clear()
+    try:
+        assert len(READERS) + 1 == len(logs.readers())
+        assert "ollama" == logs.readers(("mine",))[0].name
+    finally:
+        logs.readers.cache_clear()

@@ -6,6 +6,7 @@ Pieces of several streams may be mixed, where they have ids; pieces without one 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 from decontam.logs.calls import Chunk, Reader
@@ -95,7 +96,7 @@ class Streams:
             return
         value = unit.value
         if isinstance(value, dict):
-            for piece in (unit, *self._inside(unit)):
+            for piece in chain((unit,), self._inside(unit)):
                 reader, chunk = self._chunk(piece)
                 if reader is not None and chunk is not None:
                     yield from self._piece(reader, chunk, piece, number)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, number, objects, text
+from decontam.logs.calls import Call, Chunk, Example, Gives, Look, Reader, inside, number, objects, text
 from decontam.logs.content import said_in
 
 # Keys that but one of those who speak this language adds; what they serve may be a model of anybody's.
@@ -56,20 +56,29 @@ class _Message:
         self._called: dict[Any, list[str]] = defaultdict(list)
 
     def add(self, delta: dict[str, Any]) -> None:
-        for key in _TEXTS:
-            if isinstance(piece := delta.get(key), str):
-                self._texts[key].append(piece)
-            elif isinstance(piece, list):  # blocks; a thought is not said
-                for block in objects(piece):
-                    inner = "thinking" if block.get("type") == "thinking" else key
-                    self._texts[inner] += [said.text for said in said_in({"content": [block]})]
-        audio = delta.get("audio")
-        if isinstance(audio, dict) and isinstance(audio.get("transcript"), str):
-            self._texts["transcript"].append(audio["transcript"])
-        for call in [*objects(delta.get("tool_calls")), *objects([{"function": delta.get("function_call")}])]:
-            function = call.get("function")
-            if isinstance(function, dict) and isinstance(function.get("arguments"), str):
-                self._called[number(call.get("index"))].append(function["arguments"])
+        for key, piece in delta.items():
+            if not piece:
+                continue
+            if key in _TEXTS:
+                self._add_text(key, piece)
+            elif key == "tool_calls":
+                for call in objects(piece):
+                    self._add_call(number(call.get("index")), call.get("function"))
+            elif key == "function_call":
+                self._add_call(0, piece)
+            elif key == "audio" and isinstance(said := inside(piece, "transcript"), str):
+                self._texts["transcript"].append(said)
+
+    def _add_text(self, key: str, piece: Any) -> None:
+        if isinstance(piece, str):
+            self._texts[key].append(piece)
+        for block in objects(piece):  # a thought is not said
+            said = "thinking" if block.get("type") == "thinking" else key
+            self._texts[said] += [each.text for each in said_in({"content": [block]})]
+
+    def _add_call(self, at: int, function: Any) -> None:
+        if isinstance(said := inside(function, "arguments"), str):
+            self._called[at].append(said)
 
     def whole(self) -> dict[str, Any]:
         message: dict[str, Any] = {key: "".join(pieces) for key, pieces in self._texts.items()}
@@ -81,8 +90,9 @@ class _Message:
 def _join(chunks: Sequence[dict[str, Any]]) -> dict[str, Any]:
     messages: dict[Any, _Message] = defaultdict(_Message)
     whole: dict[str, Any] = {}
-    for chunk in chunks:
+    for chunk in (*chunks[:3], chunks[-1]):  # the first may not tell anything yet
         whole.update({key: value for key, value in chunk.items() if value not in (None, "", 0)})
+    for chunk in chunks:
         for choice in objects(chunk.get("choices")):
             delta = choice.get("delta")
             messages[number(choice.get("index"))].add(

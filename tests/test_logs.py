@@ -206,13 +206,13 @@ def test_streams_that_are_mixed_are_told_apart_by_their_ids(tmp_path: Path) -> N
     words = {"1": ["one", "two", "three", "four"], "2": ["uno", "dos", "tres"], "3": ["eins", "zwei", "drei", "vier", "fünf"]}
     pieces = [(id, word) for id, all_words in words.items() for word in all_words]
     turns = {id: [at for at, piece in enumerate(pieces) if piece[0] == id] for id in words}
-    order = [turn[at] for at in range(4) for turn in turns.values() if at < len(turn)]
+    order = [turn[at] for at in range(5) for turn in turns.values() if at < len(turn)]
     chunks = [
         {"id": id, "object": "chat.completion.chunk", "choices": [{"delta": {"content": f"{word} "}}]}
         for id, word in map(pieces.__getitem__, order)
     ]
-    done = "data: [DONE]\n\n"  # of the shortest, in the middle of the others
-    log = _events(chunks[:9]) + done + _events(chunks[9:])
+    done = "data: [DONE]\n\n"  # of the shortest, whose piece came last, in the middle of the others
+    log = _events(chunks[:8]) + done + _events(chunks[8:])
 
     assert sorted(" ".join(each) + " " for each in words.values()) == sorted(said(tmp_path / "a.log", log))
 

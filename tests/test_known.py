@@ -463,7 +463,7 @@ def test_group_by_group_places_are_kept_as_plain_python_would(rows: list[int], s
     )
     out = [np.empty(len(entries), np.uint64) for _ in range(3)]
     nothing = np.empty(0, np.uint64)
-    count, distinct, _ = assembling._grouped(hashes, places, hidden, np.uint64(2**64 - 1), indexes.KEPT, nothing, *out)
+    count, distinct, _ = assembling._grouped(hashes, places, hidden, np.uint64(2**64 - 1), indexes.KEPT, nothing, np.zeros(64, bool), *out)
     expected = []
     for value in sorted({each[0] for each in entries}):
         first: dict[int, int] = {}

@@ -98,7 +98,7 @@ def _frequent(hashes, numbers, least, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _grouped(hashes, places, hidden, nowhere, kept, common, short, out_hashes, out_places, gone):  # type: ignore[no-untyped-def]  # noqa: C901 - one pass
+def _grouped(hashes, places, hidden, nowhere, kept, common, short, out_hashes, out_places, gone):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912 - one pass
     """Sorted places -> those that are kept, with how many texts each fingerprint is in. Rows that are left out are `nowhere`.
 
     Counts: places written, fingerprints written, fingerprints dropped (written to `gone`).

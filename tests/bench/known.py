@@ -187,9 +187,8 @@ def speed(fingerprints: int) -> None:
         print(f"{name:<32} {rate:8.1f} MB/s of CPU time")
     first, last, _ = (rates[f"stage, {name}"] for name in stages)
     peer = rates["datatrove PIIFormatter"]
-    print(
-        f"stage / PIIFormatter at the largest, with tokens {last / peer:.1f}, without {1 / (1 / last - 1 / rates['tokens alone']) / peer:.1f}"
-    )
+    alone = 1 / (1 / last - 1 / rates["tokens alone"])  # where another stage has read the tokens
+    print(f"stage / PIIFormatter, at the largest: {last / peer:.1f}; the stage without tokens: {alone / peer:.1f}")
     print(f"cost of a text, largest / smallest: {first / last:.2f}")
     hashes: list[Array] = [shingles.shingles(shingles.units(tokens.of(View.of(text))), mix_of(None))[0] for text in texts]
     print(f"look-ups: {sum(map(len, hashes)) / size:,.0f} a MB")

@@ -28,6 +28,8 @@ from decontam.tokens import tokenised
 from decontam.types import Action, Finding, Reference, Strength
 from decontam.view import View
 
+from .test_conformance import AS_IDS, AWKWARD, promised
+
 VOCABULARY = [
     a + b + c for a in ("ba", "ko", "lu", "ne", "ri", "so") for b in ("ma", "ti", "du", "ge") for c in ("n", "r", "s", "lle", "x")
 ]
@@ -266,6 +268,12 @@ def test_hostile_text_costs_no_more_than_its_length(stage: Passages) -> None:
     findings = stage.inspect(View.of(text))
 
     assert 0 < len(findings) <= 32
+
+
+@pytest.mark.parametrize("text", AWKWARD, ids=AS_IDS)
+def test_the_stage_keeps_the_promises_of_all_stages(stage: Passages, text: str) -> None:
+    promised(stage, text)
+    promised(stage, f"{text} {LOGS['a.jsonl'][4].text} {text}")
 
 
 def test_lone_surrogates_and_nothing_at_all(stage: Passages) -> None:

@@ -21,7 +21,7 @@ import orjson
 from decontam.errors import InputError
 from decontam.indexes import ALIGNED, HEAD, KEPT, MAGIC, ROW, VERSION, raw
 from decontam.kernels import kernel
-from decontam.known import bloom_block, bloom_mask
+from decontam.known import SHORT, bloom_block, bloom_mask
 from decontam.shingles import Array, normaliser
 from decontam.tokens import READING
 
@@ -32,6 +32,7 @@ ENTRY = 18
 """Bytes of a place while it is sorted."""
 
 _16, _48, _1, _0 = np.uint64(16), np.uint64(48), np.uint64(1), np.uint64(0)
+_SHORT = _1 << np.uint64(63)
 _POSITION, _PLACE = np.uint64(0xFFFF), np.uint64((1 << 48) - 1)
 
 
@@ -97,7 +98,7 @@ def _frequent(hashes, numbers, least, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _grouped(hashes, places, hidden, nowhere, kept, common, out_hashes, out_places, gone):  # type: ignore[no-untyped-def]  # noqa: C901 - one pass
+def _grouped(hashes, places, hidden, nowhere, kept, common, short, out_hashes, out_places, gone):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912 - one pass
     """Sorted places -> those that are kept, with how many texts each fingerprint is in. Rows that are left out are `nowhere`.
 
     Counts: places written, fingerprints written, fingerprints dropped (written to `gone`).
@@ -133,10 +134,12 @@ def _grouped(hashes, places, hidden, nowhere, kept, common, out_hashes, out_plac
             if group[place] != nowhere and (rows == 0 or group[place] >> _16 != group[rows - 1] >> _16):
                 group[rows] = group[place]
                 rows += 1
-        texts = min(rows + more, 65535)
+        texts = min(rows + more, 32767)
         for place in range(max(0, rows - kept), rows):
             out_hashes[count] = hash
             out_places[count] = group[place] | np.uint64(texts) << _48
+            if short[np.int64(group[place] >> _16)]:
+                out_places[count] |= _SHORT
             count += 1
         if rows:
             distinct += 1
@@ -257,7 +260,7 @@ def assembled(work: Work, keep: Sequence[Array], out: str, mix_id: str | None) -
         maps.append(np.where(there, firsts[place] if len(by_digest) else 0, -1).astype(np.int64))
     with ExitStack() as stack:
         writer = _Writer(stack, out)
-        counts = _write_places(work, writer, maps)
+        counts = _write_places(work, writer, maps, rows["units"] < SHORT)
         _write_rows(work, writer, rows, origins, alone)
         about = {
             "version": VERSION,
@@ -319,7 +322,7 @@ def _runs_of(origins: Array, contents: Sequence[Array]) -> Iterator[tuple[slice,
 _NOWHERE = np.uint64((1 << 64) - 1)
 
 
-def _write_places(work: Work, writer: _Writer, maps: Sequence[Array]) -> dict[str, int]:
+def _write_places(work: Work, writer: _Writer, maps: Sequence[Array], short: Array) -> dict[str, int]:
     """Merge the runs, one range of fingerprints after the other."""
     entries = sum(len(run.hashes) for run in work.runs)
     against = sum(len(hashes) for hashes, _ in work.background)
@@ -350,7 +353,7 @@ def _write_places(work: Work, writer: _Writer, maps: Sequence[Array]) -> dict[st
             earlier = before[before_cut[number] : before_cut[number + 1]]
             common = np.unique(np.concatenate([common, earlier, work.commons[commons_cut[number] : commons_cut[number + 1]]]))
             out_hashes, out_places, gone = (np.empty(len(hashes), np.uint64) for _ in range(3))
-            count, new, dropped = _grouped(hashes, places, hidden, _NOWHERE, KEPT, common, out_hashes, out_places, gone)
+            count, new, dropped = _grouped(hashes, places, hidden, _NOWHERE, KEPT, common, short, out_hashes, out_places, gone)
             files["hashes"].write(out_hashes[:count].tobytes())
             files["places"].write(out_places[:count].tobytes())
             kept = np.union1d(gone[:dropped], earlier)

@@ -6,7 +6,7 @@ of each section. It holds fingerprints, where they stand, eight salted bits for 
     bloom       uint64    a blocked Bloom filter, one word of 64 bits a block: most shingles of most texts end here
     prefix      uint64    where the fingerprints begin whose leading bits are 0, 1, 2, ...; one more for the end
     hashes      uint64    fingerprints, sorted; one for each place
-    places      uint64    16 bits: in how many texts; 32 bits: the row of one of them; 16 bits: the unit in it; sorted like hashes
+    places      uint64    1 bit: in a short text; 15 bits: in how many texts; 32 bits: the row of one of them; 16 bits: the unit in it
     dropped     uint64    fingerprints of common text, sorted: they do not count, and will not after a merge
     rows        ROW       one for each reference, in the order of their sources
     tags        uint8     eight bits for each unit of each text
@@ -60,7 +60,6 @@ UNITS = 1 << 16
 KEPT = 8
 """Places that are kept of a fingerprint that many texts share: those in the last of them, in the order of their sources."""
 
-MOST_COUNTED = (1 << 16) - 1
 _AGAIN = "build it again"
 
 

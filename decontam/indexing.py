@@ -34,7 +34,7 @@ COMMON = 2
 """A fingerprint in so many texts of the background is common."""
 
 _LEAST = 8  # units: a shorter text could be anybody's
-_16, _48, _1, _0 = np.uint64(16), np.uint64(48), np.uint64(1), np.uint64(0)
+_16, _48, _COUNTED = np.uint64(16), np.uint64(48), np.uint64(0x7FFF)
 _POSITION, _PLACE = np.uint64(0xFFFF), np.uint64((1 << 48) - 1)
 
 
@@ -241,5 +241,5 @@ def _hidden_of(index: Index) -> Array:
     if len(hashes):
         starts = np.concatenate([[0], np.flatnonzero(np.diff(hashes)) + 1])
         listed = np.diff(np.concatenate([starts, [len(hashes)]]))
-        hidden[starts] = np.maximum((places[starts] >> _48).astype(np.int64) - listed, 0).astype(np.uint16)
+        hidden[starts] = np.maximum(((places[starts] >> _48) & _COUNTED).astype(np.int64) - listed, 0).astype(np.uint16)
     return hidden

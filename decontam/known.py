@@ -31,9 +31,11 @@ _FADING = 0.25  # a shingle in 2, 4, 8 ... texts is worth 4/5, 4/6, 4/7 ... of o
 _WORD_WORTH, _CHARACTER_WORTH = 8, 4
 _LEAST = 8 * _WORD_WORTH  # what agrees must be worth so much; less is not reported
 _COLUMNS = 7
+_SPREAD = 0x9E3779B1
 _FULL = WORDS * PER_WORD
 _16, _48, _32, _12 = np.uint64(16), np.uint64(48), np.uint64(32), np.uint64(12)
 _6, _18, _24, _63, _1, _0 = np.uint64(6), np.uint64(18), np.uint64(24), np.uint64(63), np.uint64(1), np.uint64(0)
+_COUNTED, _SHORT_TEXT = np.uint64(0x7FFF), np.uint64(1) << np.uint64(63)
 _POSITION, _ROW_BITS = np.uint64(0xFFFF), np.uint64(0xFFFFFFFF)
 
 
@@ -92,7 +94,7 @@ def _looked_up(hashes, passed, prefix, shift, table, places, seeds, seed_places,
             at += _1
         few = 0
         while at < end and table[at] == hash:
-            texts[print] = places[at] >> _48
+            texts[print] = (places[at] >> _48) & _COUNTED
             if few < _FEW or texts[print] <= KEPT:
                 seeds[count] = print
                 seed_places[count] = places[at]
@@ -211,9 +213,23 @@ def _rarity(starts, weights, texts, first, start, end, agreed, mark, told):  # t
 
 
 @kernel
+def _counted(seed_places):  # type: ignore[no-untyped-def]
+    """How many seeds each row has, by the place of the row in a table; rows that share one are counted together."""
+    size = 16
+    while size < 4 * len(seed_places):
+        size *= 2
+    counts = np.zeros(size, np.int32)
+    for number in range(len(seed_places)):
+        row = np.int64((seed_places[number] >> _16) & _ROW_BITS)
+        counts[(row * _SPREAD) & (size - 1)] += 1
+    return counts
+
+
+@kernel
 def _aligned(keys, weights, starts, texts, seeds, seed_places, rows_tags, rows_units, rows_digest, tags, secret, out, evidence):  # type: ignore[no-untyped-def]
     """Follow each seed; write the passages found, in the order of their seeds; their number."""
     found, told = np.zeros(3, np.int64), np.zeros(2)
+    partners = _counted(seed_places)
     agreed = np.zeros(len(keys), np.int64)  # where in the reference a unit agrees, by match
     count = 0
     oldest = 0  # no match before this one reaches as far as the seeds that are left
@@ -221,6 +237,8 @@ def _aligned(keys, weights, starts, texts, seeds, seed_places, rows_tags, rows_u
         at = np.int64(starts[seeds[number]])
         packed = seed_places[number]
         row, place = np.int64((packed >> _16) & _ROW_BITS), np.int64(packed & _POSITION)
+        if packed < _SHORT_TEXT and partners[(row * _SPREAD) & (len(partners) - 1)] < 2:
+            continue  # nobody who copies a passage leaves one shingle of it
         while oldest < count and out[oldest, 2] <= at:
             oldest += 1
         claims = 0

@@ -23,7 +23,7 @@ import yaml
 from decontam import tokens
 from decontam.kernels import kernel
 from decontam.keys import Key
-from decontam.tokens import CAPITALS, MARK, NUMBER, SINGLE, Tokens, key_of, mixed, tokenised
+from decontam.tokens import CAPITALS, MARK, NUMBER, Tokens, key_of, mixed, tokenised
 
 WORDS = 4
 """Words in a shingle."""
@@ -92,7 +92,7 @@ class _Masks(NamedTuple):
 
 def normaliser() -> str:
     """A digest of all that decides which shingles a text has, its key apart."""
-    parts = (_MASKS.read_bytes(), repr((tokens.READING, WORDS, _WORD, _SINGLE, _REACH, 1)).encode())
+    parts = (_MASKS.read_bytes(), repr((tokens.READING, WORDS, _WORD, _SINGLE, _REACH, 2)).encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -185,35 +185,40 @@ def _phrase_end(keys, at, place, phrases):  # type: ignore[no-untyped-def]
 
 
 @kernel
+def _alone(kinds, at):  # type: ignore[no-untyped-def]
+    """Whether a word in capitals stands among others that are not."""
+    return (at == 0 or kinds[at - 1] != CAPITALS) and (at + 1 == len(kinds) or kinds[at + 1] != CAPITALS)
+
+
+_UNIT = np.array([1, 1, 1, 0, 0, 1], np.int64)  # by kind of token: whether it counts, and what it weighs
+_WEIGHT = np.array([_WORD, _WORD, _WORD, 0, 0, _SINGLE], np.uint8)
+
+
+@kernel
 def _units(keys, kinds, bits, slots, classes, phrases, first, unit_keys, weights, places):  # type: ignore[no-untyped-def]
     count = 0
     at = 0
-    while at < len(keys):
-        kind = kinds[at]
-        if kind == NUMBER:
-            at += 1
-            continue
-        slot = _slot_of(keys[at], bits, slots)
-        if slot >= 0:
-            what = classes[slot]
-            if what & _OPENS:
-                behind = _placeholder_end(keys, kinds, at, bits, slots, classes)
+    size = len(keys)
+    while at < size:
+        key, kind = keys[at], kinds[at]
+        if (bits[(key >> _6) & _FILTER_BITS] >> (key & _63)) & _1 != _0:
+            slot = _slot_of(key, bits, slots)
+            if slot >= 0:
+                what = classes[slot]
+                behind = at
+                if what & _OPENS:
+                    behind = _placeholder_end(keys, kinds, at, bits, slots, classes)
+                if what & _PHRASE and behind == at:
+                    behind = _phrase_end(keys, at, first[slot], phrases)
+                if behind == at and (what & _SKIP or (what & _LABEL and kind == CAPITALS and _alone(kinds, at))):
+                    behind = at + 1
                 if behind > at:
                     at = behind
                     continue
-            if what & _PHRASE:
-                behind = _phrase_end(keys, at, first[slot], phrases)
-                if behind > at:
-                    at = behind
-                    continue
-            if what & _SKIP or (what & _LABEL and kind == CAPITALS):
-                at += 1
-                continue
-        if kind != MARK:
-            unit_keys[count] = keys[at]
-            weights[count] = _SINGLE if kind == SINGLE else _WORD
-            places[count] = at
-            count += 1
+        unit_keys[count] = key
+        weights[count] = _WEIGHT[kind]
+        places[count] = at
+        count += _UNIT[kind]
         at += 1
     return count
 
@@ -274,7 +279,7 @@ def shingled(keys, weights, numbers, powers, order, hashes, starts):  # type: ig
             end += 1
         if weight < _FULL:
             break
-        if end - start == WORDS:  # words alone: no loop, no guess
+        if end - start == 4:  # WORDS words: no loop, no guess
             least = min(order[start + 1], order[start + 2])
             taken = (order[start] <= min(least, order[end - 1])) | (order[end - 1] <= min(least, order[start]))
         else:
@@ -282,12 +287,13 @@ def shingled(keys, weights, numbers, powers, order, hashes, starts):  # type: ig
             for at in range(start + 1, end):
                 least = min(least, order[at])
             taken = (order[start] == least) | (order[end - 1] == least)
-        if taken:
-            hashes[count] = mixed(mixed(state ^ before) ^ behind)
-            starts[count] = start
-            count += 1
+        hashes[count] = state
+        starts[count] = start
+        count += taken
         state -= keys[start] * powers[end - start - 1]
         weight -= weights[start]
+    for at in range(count):
+        hashes[at] = mixed(mixed(hashes[at] ^ before) ^ behind)
     return count
 
 

@@ -28,6 +28,8 @@ from decontam.tokens import tokenised
 from decontam.types import Action, Finding, Reference, Strength
 from decontam.view import View
 
+from .test_conformance import AS_IDS, AWKWARD, promised
+
 VOCABULARY = [
     a + b + c for a in ("ba", "ko", "lu", "ne", "ri", "so") for b in ("ma", "ti", "du", "ge") for c in ("n", "r", "s", "lle", "x")
 ]
@@ -268,6 +270,12 @@ def test_hostile_text_costs_no_more_than_its_length(stage: Passages) -> None:
     assert 0 < len(findings) <= 32
 
 
+@pytest.mark.parametrize("text", AWKWARD, ids=AS_IDS)
+def test_the_stage_keeps_the_promises_of_all_stages(stage: Passages, text: str) -> None:
+    promised(stage, text)
+    promised(stage, f"{text} {LOGS['a.jsonl'][4].text} {text}")
+
+
 def test_lone_surrogates_and_nothing_at_all(stage: Passages) -> None:
     text = "\ud800 " + LOGS["a.jsonl"][1].text.replace(" ", " \udfff ")
 
@@ -463,7 +471,7 @@ def test_group_by_group_places_are_kept_as_plain_python_would(rows: list[int], s
     )
     out = [np.empty(len(entries), np.uint64) for _ in range(3)]
     nothing = np.empty(0, np.uint64)
-    count, distinct, _ = assembling._grouped(hashes, places, hidden, np.uint64(2**64 - 1), indexes.KEPT, nothing, *out)
+    count, distinct, _ = assembling._grouped(hashes, places, hidden, np.uint64(2**64 - 1), indexes.KEPT, nothing, np.zeros(64, bool), *out)
     expected = []
     for value in sorted({each[0] for each in entries}):
         first: dict[int, int] = {}

@@ -36,7 +36,7 @@ from decontam.folders import Folder
 SCHEMA = 1
 NAME = "proof/proof.json"
 LEAVES = "proof/leaves.parquet"
-KINDS = ("input", "kept", "dropped", "errors", "findings", "quarantine", "tally")
+KINDS = ("input", "kept", "dropped", "errors", "findings", "quarantine", "sites", "tally")
 FILES = (manifest.NAME, "report.json", "metrics.prom")
 PARTS = ("config", "rules", "packs", "models", "indexes", "code")
 """Parts of the manifest that have digests of their own in the statement."""

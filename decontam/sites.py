@@ -230,9 +230,9 @@ def worst(human: Array) -> Array:
 
 
 def weakest(model: Array) -> Array:
-    """The distribution of the model-written text that is hardest to see: for every score, of the source that reaches it least."""
+    """The distribution of model-written text that is hard to see: a quarter of the sources reach each score less often."""
     shares = _shares(model)
-    beyond: Array = np.cumsum(shares[:, ::-1], axis=1)[:, ::-1].min(axis=0)
+    beyond: Array = np.quantile(np.cumsum(shares[:, ::-1], axis=1)[:, ::-1], 0.25, axis=0)
     return np.maximum(-np.diff(beyond, append=0.0), 1e-12)
 
 
@@ -253,7 +253,7 @@ def ratios(human: Array, model: Array) -> Array:
 @dataclass(frozen=True)
 class Rates:
     """How much oftener model-written pages of one language have each score: as a rule; than the worst human text; and those that are
-    hardest to see.
+    hard to see.
 
     `asked` is the evidence that a site needs: by the share of human sites that may be found, (scored pages, evidence), ascending.
     """
@@ -338,7 +338,7 @@ def estimate(counts: Mapping[str, Array], reference: Reference) -> Estimate:
     """What the counts of pages by language and bin say of a site, all of its languages together.
 
     `share` is the likeliest with human and model-written text as it is as a rule. `low` is the lower end with the worst human text,
-    `high` the upper end with the model-written text that is hardest to see: what is not known of a site's genre widens the interval.
+    `high` the upper end with model-written text that is hard to see: what is not known of a site's genre widens the interval.
     """
     usual, strict, generous = (np.zeros(len(SHARES)) for _ in range(3))
     for language, seen in counts.items():

@@ -30,7 +30,7 @@ from decontam.quarantine.verdicts import NAME as VERDICTS
 from decontam.retention import span_of
 from decontam.types import Action, Strength
 
-_NO_TRAINING = ("quarantine", "errors", "findings", "dropped")
+_NO_TRAINING = ("quarantine", "errors", "findings", "dropped", "sites")
 
 
 class Refusal(NamedTuple):

@@ -30,6 +30,7 @@ _FOLDERS = {
     "errors": "errors",
     "findings": "findings",
     "quarantine": "quarantine",
+    "sites": "sites",
     "tally": "tallies",
 }
 _AHEAD = 512  # leaves that are looked at together

@@ -36,6 +36,7 @@ _ENDS = {
     "errors": (".jsonl", ".jsonl.row"),
     "tallies": (".json",),
 }
+_JUDGED = "review/verdicts.sqlite"
 _OURS = {*_ENDS, "parts", manifest.NAME, "report.json", "report.html", "metrics.prom"}
 
 
@@ -69,6 +70,10 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
         return False
     before = json.loads(content)
     if overwrite:
+        if folder.exists(_JUDGED):
+            raise InputError(
+                f"--out {folder.root} holds verdicts of reviewers on the records of an earlier run; move {_JUDGED} away first, or use another folder"
+            )
         place = before["config"]["output"].get("quarantine")
         earlier = Folder(folder.root, {"quarantine": place} if place else None)
         if earlier.path("quarantine/") != folder.path("quarantine/"):

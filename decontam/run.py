@@ -72,7 +72,8 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
     if overwrite:
         if folder.exists(_JUDGED):
             raise InputError(
-                f"--out {folder.root} holds verdicts of reviewers on the records of an earlier run; move {_JUDGED} away first, or use another folder"
+                f"--out {folder.root} holds verdicts of reviewers on records of an earlier run; "
+                f"move {_JUDGED} away first, or use another folder"
             )
         place = before["config"]["output"].get("quarantine")
         earlier = Folder(folder.root, {"quarantine": place} if place else None)

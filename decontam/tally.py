@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +74,13 @@ class Tally:
             *(getattr(self, name) + getattr(other, name) for name in COUNTERS),
         )
 
+    def __iadd__(self, other: Tally) -> Tally:
+        self.records += other.records
+        self.bytes += other.bytes
+        for name in COUNTERS:
+            getattr(self, name).update(getattr(other, name))
+        return self
+
     def to_dict(self) -> dict[str, Any]:
         counters = {name: dict(sorted(getattr(self, name).items())) for name in COUNTERS}
         return {"records": self.records, "bytes": self.bytes, **counters}
@@ -80,6 +88,14 @@ class Tally:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Tally:
         return cls(values["records"], values["bytes"], *(Counter(values.get(name, {})) for name in COUNTERS))
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """The sum of any number of tallies, in time that grows with their number alone."""
+    done = Tally()
+    for tally in tallies:
+        done += tally
+    return done
 
 
 _POWERS = tuple(map(str, range(64)))

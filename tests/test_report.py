@@ -18,6 +18,7 @@ from decontam.config import load_config
 from decontam.errors import InputError
 from decontam.figures.gather import gathered
 from decontam.figures.page import html
+from decontam.quarantine.verdicts import Event, Verdicts
 from decontam.queries import source_of
 
 from .conftest import shard
@@ -196,6 +197,15 @@ def test_overwriting_a_run_removes_its_page(out: Path, screen_files: Callable, t
     screen_files(shard(tmp_path / "in3/a.jsonl", [HUMAN]), overwrite=True)
 
     assert not (out / "report.html").exists()
+
+
+def test_verdicts_are_never_overwritten(out: Path, screen_files: Callable, tmp_path: Path) -> None:
+    with Verdicts(out / "review/verdicts.sqlite") as log:
+        log.add([Event("web/part-0001.jsonl", 1, "confirm", "ada")])
+    with pytest.raises(InputError, match="holds verdicts of reviewers.*move review/verdicts.sqlite away"):
+        screen_files(shard(tmp_path / "in3/a.jsonl", [HUMAN]), overwrite=True)
+
+    assert (out / "quarantine").exists()
 
 
 # ---- the page

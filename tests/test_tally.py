@@ -6,7 +6,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decontam.tally import Tally
+from decontam.tally import Tally, total
 from decontam.types import Action, Finding, Span, Strength, Verdict
 
 findings = st.builds(
@@ -43,6 +43,7 @@ def test_how_the_run_was_sharded_does_not_change_the_numbers(happened: list, dra
 @given(st.lists(events, max_size=3))
 def test_the_books_balance(shards: list) -> None:
     assert reduce(Tally.__add__, map(tally, shards), Tally()).balanced
+    assert reduce(Tally.__add__, map(tally, shards), Tally()) == total(map(tally, shards))
 
 
 @given(events)

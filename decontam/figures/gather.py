@@ -181,7 +181,7 @@ def _sources(db: Connection, results: Iterable[Mapping[str, Any]]) -> list[dict[
     shards: Counter[str] = Counter()
     for result in results:
         source = source_of(result["input"]["name"])
-        totals[source] = totals[source] + Tally.from_dict(result["tally"])
+        totals[source] += Tally.from_dict(result["tally"])
         shards[source] += 1
     tokens: Counter[str] = Counter()
     for shard, many in db.execute(f"select shard, {_tokens_of()} from leads group by 1").fetchall():

@@ -211,9 +211,9 @@ class Index:
         conditions, given = wanted.conditions()
         beyond, order = ("n > $at", "n") if before is None else ("n < $at", "n desc")
         given |= {"at": after if before is None else before, "limit": limit}
-        source = "found" if wanted.asks - {"source", "verdict"} else "records"
+        source = "distinct n from found" if wanted.asks - {"source", "verdict"} else "n from records"
         where = " and ".join([*conditions, beyond])
-        query = f"""with here as materialized (select distinct n from {source} where {where} order by {order} limit $limit)
+        query = f"""with here as materialized (select {source} where {where} order by {order} limit $limit)
             select n, shard::varchar as shard, row, id, size, rules, score, verdict
             from here join records using (n) left join said using (n) left join
                 (select n, list(rule::varchar order by strength desc, score desc) as rules, max(score) as score from found

@@ -35,6 +35,11 @@ class Review:
         if drawn is not None:
             index.restrict([each.number for each in drawn])
 
+    def prepare(self) -> None:
+        """Do now what the first questions would have to wait for."""
+        self._known()
+        self.index.build()
+
     def about(self) -> dict[str, Any]:
         """What is reviewed, and how far it is."""
         manifest = self.index.manifest

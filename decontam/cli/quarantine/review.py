@@ -77,9 +77,8 @@ def serve(out: str, port: int, most: int | None, by: str, seed: int, reviewer: s
     sock = listening(port)
     with Verdicts(log_of(out, verdicts)) as log:
         drawn = _drawn(index.build(), most, by, seed) if most else None
-        if drawn is None:
-            threading.Thread(target=index.build, daemon=True).start()
         review = Review(index, log, reviewer or manifest.operator(), drawn)
+        threading.Thread(target=review.prepare, daemon=True).start()
         token = secrets.token_urlsafe(24)
         click.echo(f"http://{HOST}:{sock.getsockname()[1]}/?token={token}")
         click.echo("Only this machine and this address; stop with Ctrl-C.", err=True)

@@ -33,6 +33,7 @@ class Commands(click.Group):
         "verify",
         "gate",
         "why",
+        "attest",
         "sign",
         "rules",
         "model",

@@ -42,7 +42,11 @@ def test_what_was_found_is_what_the_report_says(out: Path) -> None:
     tally = json.loads((out / "report.json").read_bytes())["tally"]
 
     assert (tally["outcomes"], tally["providers"]) == (told["found"]["outcomes"], told["found"]["providers"])
-    assert (tally["records"], 1, 1) == (told["screened"]["records"], told["screened"]["shards"]["done"], told["screened"]["shards"]["named"])
+    assert (tally["records"], 1, 1) == (
+        told["screened"]["records"],
+        told["screened"]["shards"]["done"],
+        told["screened"]["shards"]["named"],
+    )
     assert f"| quarantined | {tally['outcomes']['quarantined']} |" in text
     assert told["run"]["digest"] in text
     assert json.loads(json.dumps(told)) == told
@@ -58,8 +62,8 @@ def test_it_never_says_that_nothing_is_left(out: Path, screen_files: Callable, t
 
 
 def test_figures_are_those_of_the_file_and_missing_ones_are_not_measured(out: Path) -> None:
-    figures = {"by": "b", "at": "2026-01-01", "version": "1", "stages": {
-        "signatures": {"by": "provider", "set": "a set", "rules": "other", "found": {"openai": [90, 100]}, "false": {"documents": [1, 1000]}}}}  # fmt: skip
+    of_one = {"by": "provider", "set": "a set", "rules": "other", "found": {"openai": [90, 100]}, "false": {"documents": [1, 1000]}}
+    figures = {"by": "b", "at": "2026-01-01", "version": "1", "stages": {"signatures": of_one}}
     told, text = said(out, figures=figures, providers=("mistral",))
     low, high = wilson(90, 100)
 

@@ -1,5 +1,7 @@
-"""Attest: what can be said of a run to who was not there: a data card, a vendor, a lawyer. What was screened, by what, how well that is known
-to work, what was found and taken out, and what remains unknown. It says what was done, and never that nothing is left.
+"""Attest: what can be said of a run to who was not there: for a data card, a vendor, a lawyer.
+
+What was screened, by what, how well that is known to work, what was found and taken out, and what remains unknown. It says what was
+done, and never that nothing is left.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from decontam.quarantine import ledger
 from decontam.quarantine.teach import precision
 from decontam.quarantine.verdicts import Verdicts, state_of
 from decontam.rates import wilson
+from decontam.stages import STAGES, stage_class, third_party
 from decontam.tally import OUTCOMES
 
 SCHEMA = 1
@@ -105,7 +108,7 @@ def _detector(stage: str, about: Mapping[str, Any], known: Mapping[str, Any]) ->
         "enabled": options["enabled"],
         "rules": len(rules),
         "disabled_rules": list(options["disable"]),
-        "artefacts": {name: digest for part in ("models", "indexes") for name, digest in (about.get(part) or {}).items() if name.startswith(stage)},
+        "artefacts": _artefacts(stage, about),
         "measured": None,
     }
     if figures is not None:
@@ -148,7 +151,14 @@ def _provider(name: str, about: Mapping[str, Any], tally: Mapping[str, Any], kno
 
 def _review(run: Finished, log: Verdicts | None, tally: Mapping[str, Any], digest: str) -> dict[str, Any]:
     if log is None:
-        return {"records": tally["outcomes"].get("quarantined", 0), "states": {}, "reviewers": [], "precision": [], "releases": 0, "expiries": 0}
+        return {
+            "records": tally["outcomes"].get("quarantined", 0),
+            "states": {},
+            "reviewers": [],
+            "precision": [],
+            "releases": 0,
+            "expiries": 0,
+        }
     states = Counter(state_of(event) for event in log.current().values())
     rules = [each._asdict() for each in precision(run, log) if each.rate is not None]
     entries = ledger.entries(run.folder)
@@ -182,7 +192,8 @@ def _unknown(about: Mapping[str, Any], report: Mapping[str, Any], tally: Mapping
         yield f"{errored:,} records could not be read and were left out; what they hold is unknown."
     if any(each["sha256"] is None for each in about.get("inputs") or ()):
         yield "The run had a limit: of each shard only the first records were screened, and only these were kept."
-    yield "A text that a model wrote and that carries no trace of it is not found by rules; a rate on labelled sets says nothing sure of other text."
+    yield "A text that a model wrote and that carries no trace of it is not found by rules."
+    yield "Rates on labelled sets say nothing sure of other text."
     yield "Names and addresses of people are looked for only where their surroundings say so."
     if about["config"]["policy"]["allow"]:
         yield f"{len(about['config']['policy']['allow'])} allowances made findings count as no harm; whoever granted them answers for that."
@@ -192,8 +203,15 @@ def _unknown(about: Mapping[str, Any], report: Mapping[str, Any], tally: Mapping
 
 def _armed(stage: str, about: Mapping[str, Any]) -> bool:
     """Whether a stage had anything to look with."""
-    names = (name for part in ("rules", "models", "indexes") for name in about.get(part) or ())
-    return any(name == stage or name.startswith((f"{stage}/", f"{stage}.")) for name in names)
+    return bool(_artefacts(stage, about)) or any(name.startswith(f"{stage}/") for name in about["rules"])
+
+
+def _artefacts(stage: str, about: Mapping[str, Any]) -> dict[str, str]:
+    """The files that a stage read beside its packs: those that are named after it, or all of a group that is its own."""
+    known = {**STAGES, **third_party()}
+    group = getattr(stage_class(known[stage]), "artefact_group", None) if stage in known else None
+    mine = {name: digest for name, digest in (about.get("models") or {}).items() if name.startswith(f"{stage}.")}
+    return mine | (about.get(group) or {} if group else {})
 
 
 def markdown(told: Mapping[str, Any]) -> str:
@@ -207,17 +225,23 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield f"Written {told['written']} from the records of the run `{run['digest']}`."
     yield from ("", "## What was screened, when, by whom", "")
     shards = screened["shards"]
-    yield f"- {shards['done']:,} of {shards['named']:,} shards, {screened['records']:,} records, {screened['bytes']:,} bytes; {screened['passed_over']:,} other files passed over"
-    yield f"- from {run['began']} to {run['ended']}, by {run['by']}, decontam {run['decontam']}, code `{run['code']}`; state: {run['state']}"
+    yield f"- {shards['done']:,} of {shards['named']:,} shards, {screened['records']:,} records, {screened['bytes']:,} bytes"
+    yield f"- {screened['passed_over']:,} files were no shards and were passed over"
+    yield f"- from {run['began']} to {run['ended']}, by {run['by']}; state: {run['state']}"
+    yield f"- decontam {run['decontam']}, code `{run['code']}`"
     if run["parent"]:
         yield f"- what was screened is what the run `{run['parent']['run']}` had kept"
     texts = screened["texts"] if isinstance(screened["texts"], list) else [screened["texts"]]
-    yield f"- texts at {', '.join(f'`{text}`' for text in texts)}" + ("; every string of a record" if screened["screen"] == "all-strings" else "")
+    yield f"- texts at {', '.join(f'`{text}`' for text in texts)}" + (
+        "; every string of a record" if screened["screen"] == "all-strings" else ""
+    )
     yield f"- the books {'balance' if screened['balanced'] else 'DO NOT BALANCE'}; the proof {'holds' if run['holds'] else 'DOES NOT HOLD'}"
     yield f"- {_verified(run['verified'])}"
     yield from (f"- signed by key `{each['key']}` at {each['at']}" for each in run["signatures"])
     yield from ("", "## By what, and how well that is known to work", "")
-    yield "Rates are counts on labelled sets with 95 % Wilson intervals" + (f", measured {told['measured']['at']} with {told['measured']['version']}." if told["measured"]["at"] else ".")
+    yield "Rates are counts on labelled sets with 95 % Wilson intervals" + (
+        f", measured {told['measured']['at']} with {told['measured']['version']}." if told["measured"]["at"] else "."
+    )
     for detector in told["detectors"]:
         yield from _of_detector(detector)
     yield from ("", "## What was found, and what became of it", "")
@@ -225,7 +249,10 @@ def _lines(told: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", *_table(("stage or kind", "records with findings"), _counted(told["found"]["stages"], told["found"]["kinds"])))
     if told["providers"]:
         yield from ("", "## Provider by provider", "")
-        yield from _table(("provider", "records with findings", "found of what was there, measured", "missed, if this data were like the labelled sets"), map(_of_provider, told["providers"]))
+        yield from _table(
+            ("provider", "records with findings", "found of what was there, measured", "missed, if this data were like the labelled sets"),
+            map(_of_provider, told["providers"]),
+        )
     yield from _of_policy(told["policy"])
     yield from _of_review(told["review"])
     yield from ("", "## What remains unknown", "")
@@ -236,7 +263,8 @@ def _verified(verified: Mapping[str, Any] | None) -> str:
     if verified is None:
         return "files were not read again for this attestation (`decontam verify` does that)"
     problems = verified["problems"]
-    return f"{verified['files']:,} files were read again for this attestation: {f'{len(problems):,} PROBLEMS' if problems else 'all as they were'}"
+    came = f"{len(problems):,} PROBLEMS" if problems else "all as they were"
+    return f"{verified['files']:,} files were read again for this attestation: {came}"
 
 
 def _said(rate: Mapping[str, Any] | None) -> str:
@@ -284,12 +312,15 @@ def _of_provider(each: Mapping[str, Any]) -> tuple[str, ...]:
 def _of_policy(policy: Mapping[str, Any]) -> Iterator[str]:
     yield from ("", "## The policy", "")
     head = ("rule", "kind", "provider", "source", "at least", "action")
-    yield from _table(head, ((row["rule"], row["kind"], row["provider"], row["source"], row["strength"], row["action"]) for row in policy["actions"]))
+    yield from _table(
+        head, ((row["rule"], row["kind"], row["provider"], row["source"], row["strength"], row["action"]) for row in policy["actions"])
+    )
     yield ""
     keyed = f", with the key {policy['key']}" if policy["key"] else ""
     yield f"Redacted values were replaced by: {policy['redaction']}{keyed}. The first row that fits a finding counts."
     for each in policy["allowances"]:
-        yield f"- no harm until {each['expires']}, says {_cell(each['by'])}: {_cell(each['reason'])} (`{_cell(each['rule'])}` in `{_cell(each['source'])}`)"
+        what = f"{_cell(each['rule'])} in {_cell(each['source'])}"
+        yield f"- no harm until {each['expires']}, says {_cell(each['by'])}: {_cell(each['reason'])} ({what})"
 
 
 def _of_review(review: Mapping[str, Any]) -> Iterator[str]:
@@ -298,12 +329,16 @@ def _of_review(review: Mapping[str, Any]) -> Iterator[str]:
         yield f"Nobody has judged the {review['records']:,} records in quarantine."
         return
     states = ", ".join(f"{count:,} {state}" for state, count in review["states"].items())
-    yield f"Of {review['records']:,} records in quarantine: {states}; by {', '.join(map(_cell, review['reviewers']))}; {review['releases']} releases, {review['expiries']} expiries."
+    yield f"Of {review['records']:,} records in quarantine: {states}; by {', '.join(map(_cell, review['reviewers']))}."
+    yield f"{review['releases']} releases, {review['expiries']} expiries."
     if not review["log_holds"]:
         yield "The log of verdicts DOES NOT HOLD: something in it was changed."
     if review["precision"]:
         yield from ("", "How much of what a rule took out was rightly taken, by samples:", "")
-        rows = ((each["rule"], f"{each['rate']:.1%} [{each['low']:.1%}, {each['high']:.1%}]", f"{each['effective']:.0f}") for each in review["precision"])
+        rows = (
+            (each["rule"], f"{each['rate']:.1%} [{each['low']:.1%}, {each['high']:.1%}]", f"{each['effective']:.0f}")
+            for each in review["precision"]
+        )
         yield from _table(("rule", "precision", "effective n"), rows)
 
 

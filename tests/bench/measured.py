@@ -1,9 +1,9 @@
-"""Writes decontam/data/measured.json, the figures that `decontam attest` cites: how much each stage finds and wrongly takes, by provider or kind.
+"""Writes decontam/data/measured.json, which `decontam attest` cites: how much each stage finds and wrongly takes, by provider or kind.
 
     python tests/bench/measured.py [--every N]
 
-Counts, not rates, from the labelled sets of ../shared/data; of the 80,000 human documents every Nth (20) is looked at. The rules were written
-with these sets at hand: the figures are an upper bound, and the file says so. Stages that are not in it are "not measured".
+Counts, not rates, from the labelled sets of ../shared/data; of the 80,000 human documents every Nth (20) is looked at. The rules were
+written with these sets at hand: the figures are an upper bound, and the file says so. Stages that are not in it are "not measured".
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def of_pii(chain: Chain) -> dict:
         recalled, truth, _, all_found = map(sum, zip(*(counts(row, {kind}) for row in rows), strict=True))
         if truth >= 20:
             # Labels of several sets call one thing by several kinds; what stands where nothing is labelled is wrong.
-            wrong = sum(not any(a < span[1] and span[0] < b for a, b, _ in row.truth) for row in rows for span in row.found if span[2] == kind)
+            wrong = sum(
+                not any(a < span[1] and span[0] < b for a, b, _ in row.truth) for row in rows for span in row.found if span[2] == kind
+            )
             found[kind], said[kind] = [recalled, truth], [wrong, all_found]
     traps = [bool(strong_of(chain, row["text"])) for row in shared_rows("pii/neg_traps.jsonl.zst")]
     return {
@@ -94,14 +96,24 @@ def of_secrets(chain: Chain) -> dict:
 def main(every: int) -> None:
     config = load_config()
     rules = rules_of(config)
-    stages = {"signatures": of_signatures(signatures_alone(), every), "secrets": of_secrets(secrets_alone()), "pii": of_pii(chain_of(config))}
+    stages = {
+        "signatures": of_signatures(signatures_alone(), every),
+        "secrets": of_secrets(secrets_alone()),
+        "pii": of_pii(chain_of(config)),
+    }
     for stage, told in stages.items():
         told["rules"] = digest_of(sorted(f"{rule.name}@{rule.revision}" for rule in rules if rule.stage == stage))
         for what, (hits, n) in told["found"].items():
             print(f"{stage:<11} {what:<28} found {wilson(hits, n)}")
         for what, (hits, n) in told["false"].items():
             print(f"{stage:<11} {what:<28} false {wilson(hits, n)}")
-    content = {"schema": 1, "by": "python tests/bench/measured.py", "at": date.today().isoformat(), "version": decontam.__version__, "stages": stages}
+    content = {
+        "schema": 1,
+        "by": "python tests/bench/measured.py",
+        "at": date.today().isoformat(),
+        "version": decontam.__version__,
+        "stages": stages,
+    }
     PATH.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", "utf-8")
 
 

@@ -45,9 +45,8 @@ def command(out: str, config_name: str | None, by: str | None, dry_run: bool, ve
         done = due(run, log, retention, datetime.now(timezone.utc)) if dry_run else expire(run, log, retention, by or operator())
     if as_json:
         refused = [dict(zip(("shard", "row", "why"), each, strict=True)) for each in done.refused]
-        click.echo(
-            json.dumps({"schema": 1, "dry_run": dry_run, "expired": done.records, "rows": done.rows, "refused": refused}, ensure_ascii=False)
-        )
+        told = {"schema": 1, "dry_run": dry_run, "expired": done.records, "rows": done.rows, "refused": refused}
+        click.echo(json.dumps(told, ensure_ascii=False))
     else:
         for shard, row, why in done.refused[:_SHOWN]:
             click.echo(printable(f"not expired: {shard}:{row}: {why}"), err=True)

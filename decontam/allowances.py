@@ -34,7 +34,7 @@ class Allowance:
     domains: Words = ()
     """Domains of e-mail addresses and URLs; their subdomains too."""
     records: str = ""
-    """A file of records that reviewers gave back, as `decontam quarantine release` writes it: of each, what was found when it was judged."""
+    """A file of records that reviewers gave back, as `decontam quarantine release` writes it: of each, what was found in it then."""
 
     def fits(self, finding: Finding, source: str) -> bool:
         """Whether all holds that can be told without the matched text."""

@@ -14,7 +14,7 @@ ROWS = 1000
 
 
 class Block(NamedTuple):
-    """So many rows, and the first 16 hexadecimal digits of the SHA-256 of what holds them. `size`: bytes of the file, of row groups alone."""
+    """So many rows, and the first 16 hexadecimal digits of the SHA-256 of what holds them. `size` is in bytes; 0 for lines."""
 
     rows: int
     size: int

@@ -70,8 +70,6 @@ def opened(out: str) -> Finished:
         raise InputError(f"{out}: no {manifest.NAME}; name the --out folder or URL of a run")
     try:
         about = orjson.loads(content)
-        if not isinstance(about, dict):
-            raise TypeError
         return Finished(folder_of(out, about), about)
     except (orjson.JSONDecodeError, TypeError, AttributeError):
         raise InputError(f"{out}/{manifest.NAME}: not the manifest of a run; it was changed or cut off") from None

@@ -1,8 +1,8 @@
 """Since: a chain that knows what an earlier run found in its kept shards, and looks only for what that run did not look for.
 
-It comes to what the whole chain comes to, text for text. A record is looked at with all rules where the earlier run has redacted it, where a
-rule found something in it that is gone or another one now, and where a new rule finds something: rules of one stage may overlap. All
-others have the findings that they had. Stages without rules are asked every time.
+It comes to what the whole chain comes to, text for text. A record is looked at with all rules where the earlier run has redacted it,
+where a rule found something in it that is gone or another one now, and where a new rule finds something: rules of one stage may
+overlap. All others have the findings that they had. Stages without rules are asked every time.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ def fitting(run: Finished, config: Config) -> None:
     """Raises InputError where a config screens other texts than the earlier run did."""
     for name in _SAME:
         if getattr(config.input, name) != getattr(run.config.input, name):
-            raise InputError(f"--since {run.folder.root}: input.{name} is not what it was there, so its findings are of other texts; screen its kept shards whole")
+            raise InputError(
+                f"--since {run.folder.root}: input.{name} is not what it was there, so its findings are of other texts; screen them whole"
+            )
 
 
 @dataclass

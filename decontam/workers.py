@@ -83,8 +83,8 @@ _board: Any = None
 def _start(setup: tuple[dict[str, Any], str | None, str, int | None, str | None], board: Any) -> None:
     global _screener, _board
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    config, *others = setup
-    _screener, _board = Setup(check(config), *others).screener(), board
+    config, out, fingerprint, limit, since = setup
+    _screener, _board = Setup(check(config), out, fingerprint, limit, since).screener(), board
     # Rules and databases live as long as the process: the garbage collector need not look at them again and again.
     gc.freeze()
 
@@ -180,7 +180,9 @@ def _take(part: Outcome, shards: Sequence[Shard], outcome: Outcome, watch: Watch
 
 def screen(setup: Setup, shards: Sequence[Shard], workers: int, watch: Watch) -> Outcome:
     """Screen shards in up to `workers` processes; the largest first, so that none is left alone with one at the end."""
-    chain_since(setup.config, setup.since) if setup.since else chain_of(setup.config)  # fills the cache, so that the workers need not all compile the same
+    chain_since(setup.config, setup.since) if setup.since else chain_of(
+        setup.config
+    )  # fills the cache, so that the workers need not all compile the same
     outcome = Outcome()
     left = sorted(shards, key=lambda shard: (-shard.size, shard.name))
     while left:

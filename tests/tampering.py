@@ -211,7 +211,13 @@ LONG, DEEP, ZST = "kept/long.jsonl", "kept/deep/a.jsonl.gz", "kept/b.jsonl.zst"
 Q, F = "quarantine/changed.parquet.parquet", "findings/changed.parquet.parquet"
 
 TAMPERINGS = [
-    Tampering("a letter of a kept line", edit_lines(LONG, lambda lines: _set(lines, 1234, lines[1234].replace(b"Line", b"Lime"))), "changed", LONG, 1234),
+    Tampering(
+        "a letter of a kept line",
+        edit_lines(LONG, lambda lines: _set(lines, 1234, lines[1234].replace(b"Line", b"Lime"))),
+        "changed",
+        LONG,
+        1234,
+    ),
     Tampering("the first kept line", edit_lines(LONG, lambda lines: _set(lines, 0, b'{"text": "x"}')), "changed", LONG, 0),
     Tampering("the last kept line", edit_lines(LONG, lambda lines: _set(lines, 2507, b'{"text": "x"}')), "changed", LONG, 2507),
     Tampering("two kept lines far apart trade places", edit_lines(LONG, lambda lines: _swapped(lines, 5, 2400)), "changed", LONG, 2400),
@@ -243,21 +249,47 @@ TAMPERINGS = [
     Tampering("errors are added", add("errors/x.jsonl"), "added", "errors/x.jsonl"),
     Tampering("rows to drop are added", add("dropped/x.parquet"), "added", "dropped/x.parquet"),
     Tampering("a part is added", add("parts/long.jsonl/0.json"), "added", "parts/long.jsonl/0.json"),
-    Tampering("a value of a kept Parquet row", edit_table("kept/changed.parquet", lambda rows: _set(rows, 30, _with(rows[30], "text", "x")), 16),
-              "changed", "kept/changed.parquet", 30),  # fmt: skip
-    Tampering("a row of a kept Parquet file is gone", edit_table("kept/changed.parquet", lambda rows: _without(rows, 40), 16),
-              "changed", "kept/changed.parquet", 40),  # fmt: skip
-    Tampering("a value of a Parquet file that was copied", edit_table("kept/plain.parquet", lambda rows: _set(rows, 25, _with(rows[25], "text", "x")), 20),
-              "changed", "kept/plain.parquet", 25),  # fmt: skip
+    Tampering(
+        "a value of a kept Parquet row",
+        edit_table("kept/changed.parquet", lambda rows: _set(rows, 30, _with(rows[30], "text", "x")), 16),
+        "changed",
+        "kept/changed.parquet",
+        30,
+    ),
+    Tampering(
+        "a row of a kept Parquet file is gone",
+        edit_table("kept/changed.parquet", lambda rows: _without(rows, 40), 16),
+        "changed",
+        "kept/changed.parquet",
+        40,
+    ),
+    Tampering(
+        "a value of a Parquet file that was copied",
+        edit_table("kept/plain.parquet", lambda rows: _set(rows, 25, _with(rows[25], "text", "x")), 20),
+        "changed",
+        "kept/plain.parquet",
+        25,
+    ),
     Tampering("a finding is gone", edit_table(F, lambda rows: _without(rows, 0)), "changed", F, 0),
     Tampering("a finding is softened", edit_table(F, lambda rows: _set(rows, 0, _with(rows[0], "action", "keep"))), "changed", F, 0),
     Tampering("a table of findings is gone", remove(F), "missing", F),
     Tampering("a quarantined record is gone", edit_table(Q, lambda rows: _without(rows, 3)), "changed", Q, 3),
-    Tampering("bytes of a quarantined record are gone unlogged", edit_table(Q, lambda rows: [_with(row, "record", None) for row in rows]), "changed", Q, 0),
+    Tampering(
+        "bytes of a quarantined record are gone unlogged",
+        edit_table(Q, lambda rows: [_with(row, "record", None) for row in rows]),
+        "changed",
+        Q,
+        0,
+    ),
     Tampering("a table of quarantine is gone", remove(Q), "missing", Q),
     Tampering("an error is gone", edit("errors/deep/a.jsonl.gz.jsonl", lambda data: b""), "changed", "errors/deep/a.jsonl.gz.jsonl"),
     Tampering("errors are gone", remove("errors"), "missing", "errors/deep/a.jsonl.gz.jsonl"),
-    Tampering("a tally counts less", edit_json("tallies/b.jsonl.zst.json", lambda t: t["tally"].update(records=1)), "changed", "tallies/b.jsonl.zst.json"),
+    Tampering(
+        "a tally counts less",
+        edit_json("tallies/b.jsonl.zst.json", lambda t: t["tally"].update(records=1)),
+        "changed",
+        "tallies/b.jsonl.zst.json",
+    ),
     Tampering("a tally is gone", remove("tallies/b.jsonl.zst.json"), "missing", "tallies/b.jsonl.zst.json"),
     Tampering("a tally is no JSON", edit("tallies/b.jsonl.zst.json", lambda data: data[:-9]), "changed", "tallies/b.jsonl.zst.json"),
     Tampering("the report counts less", edit_json("report.json", lambda r: r["tally"]["findings"].clear()), "changed", "report.json"),
@@ -265,15 +297,32 @@ TAMPERINGS = [
     Tampering("a metric", edit("metrics.prom", lambda data: data.replace(b"1.0", b"2.0")), "changed", "metrics.prom"),
     Tampering("the metrics are gone", remove("metrics.prom"), "missing", "metrics.prom"),
     Tampering("the manifest names somebody else", edit_json("manifest.json", lambda m: m.update(operator="x")), "changed", "manifest.json"),
-    Tampering("the manifest tells of a stricter config", edit_json("manifest.json", lambda m: m["config"]["policy"].update(mask_limits=[])),
-              "changed", "manifest.json"),  # fmt: skip
-    Tampering("the manifest tells of more rules", edit_json("manifest.json", lambda m: m["rules"].update(x="1")), "changed", "manifest.json"),
+    Tampering(
+        "the manifest tells of a stricter config",
+        edit_json("manifest.json", lambda m: m["config"]["policy"].update(mask_limits=[])),
+        "changed",
+        "manifest.json",
+    ),
+    Tampering(
+        "the manifest tells of more rules", edit_json("manifest.json", lambda m: m["rules"].update(x="1")), "changed", "manifest.json"
+    ),
     Tampering("the manifest tells of other packs", edit_json("manifest.json", lambda m: m["packs"].clear()), "changed", "manifest.json"),
     Tampering("the manifest tells of a model", edit_json("manifest.json", lambda m: m["models"].update(x="1")), "changed", "manifest.json"),
-    Tampering("the manifest tells of other code", edit_json("manifest.json", lambda m: m["code"].update(version="9")), "changed", "manifest.json"),
-    Tampering("the manifest tells of a parent", edit_json("manifest.json", lambda m: m.update(parent={"run": "x"})), "changed", "manifest.json"),
-    Tampering("the manifest ended later", edit_json("manifest.json", lambda m: m.update(ended="2099-01-01T00:00:00+00:00")), "changed", "manifest.json"),
-    Tampering("the manifest forgets a failure", edit_json("manifest.json", lambda m: m.update(failed={"x": "y"})), "changed", "manifest.json"),
+    Tampering(
+        "the manifest tells of other code", edit_json("manifest.json", lambda m: m["code"].update(version="9")), "changed", "manifest.json"
+    ),
+    Tampering(
+        "the manifest tells of a parent", edit_json("manifest.json", lambda m: m.update(parent={"run": "x"})), "changed", "manifest.json"
+    ),
+    Tampering(
+        "the manifest ended later",
+        edit_json("manifest.json", lambda m: m.update(ended="2099-01-01T00:00:00+00:00")),
+        "changed",
+        "manifest.json",
+    ),
+    Tampering(
+        "the manifest forgets a failure", edit_json("manifest.json", lambda m: m.update(failed={"x": "y"})), "changed", "manifest.json"
+    ),
     Tampering("the manifest is gone", remove("manifest.json"), "missing", "manifest.json"),
     Tampering("the manifest is cut off", edit("manifest.json", lambda data: data[:100]), "changed", "manifest.json"),
     Tampering("another run digest", edit_json(proof.NAME, lambda p: p.update(run="0" * 64)), "changed", proof.NAME),
@@ -286,38 +335,81 @@ TAMPERINGS = [
     Tampering("the leaves are cut off", edit(proof.LEAVES, lambda data: data[:-20]), "changed", proof.LEAVES),
     Tampering("a leaf is gone", edit_table(proof.LEAVES, lambda rows: _without(rows, 2)), "changed", proof.LEAVES),
     Tampering("a leaf is there twice", edit_table(proof.LEAVES, lambda rows: [*rows, rows[-1]]), "changed", proof.LEAVES),
-    Tampering("a leaf has another digest", edit_table(proof.LEAVES, lambda rows: _set(rows, 1, _with(rows[1], "sha256", "0" * 64))), "changed", proof.LEAVES),
+    Tampering(
+        "a leaf has another digest",
+        edit_table(proof.LEAVES, lambda rows: _set(rows, 1, _with(rows[1], "sha256", "0" * 64))),
+        "changed",
+        proof.LEAVES,
+    ),
     Tampering("a file is added to the proof", add("proof/x"), "added", "proof/x"),
-    Tampering("a kept line, and the whole proof made anew", forged(edit(ZST, lambda data: zstd.compress(b'{"text": "x"}\n'))), "untold",
-              "tallies/b.jsonl.zst.json"),  # fmt: skip
-    Tampering("a line of a released shard", edit_lines("release/0001/b.jsonl.zst", lambda lines: [b'{"text": "x"}', *lines[1:]]), "changed",
-              "release/0001/b.jsonl.zst", 0),  # fmt: skip
+    Tampering(
+        "a kept line, and the whole proof made anew",
+        forged(edit(ZST, lambda data: zstd.compress(b'{"text": "x"}\n'))),
+        "untold",
+        "tallies/b.jsonl.zst.json",
+    ),
+    Tampering(
+        "a line of a released shard",
+        edit_lines("release/0001/b.jsonl.zst", lambda lines: [b'{"text": "x"}', *lines[1:]]),
+        "changed",
+        "release/0001/b.jsonl.zst",
+        0,
+    ),
     Tampering("a released shard is gone", remove("release/0001/deep/a.jsonl.gz"), "missing", "release/0001/deep/a.jsonl.gz"),
     Tampering("a released shard is added", add("release/0002/b.jsonl.zst"), "added", "release/0002/b.jsonl.zst"),
     Tampering("a released shard holds what was kept", copy(ZST, "release/0001/b.jsonl.zst"), "swapped", "release/0001/b.jsonl.zst"),
-    Tampering("the list of released records grows", edit("review/allow.txt", lambda data: data + b"0" * 32 + b" pii/x\n"), "changed", "review/allow.txt"),
+    Tampering(
+        "the list of released records grows",
+        edit("review/allow.txt", lambda data: data + b"0" * 32 + b" pii/x\n"),
+        "changed",
+        "review/allow.txt",
+    ),
     Tampering("the list of released records is gone", remove("review/allow.txt"), "missing", "review/allow.txt"),
     Tampering("a verdict is changed", sql("update events set verdict = 'release' where verdict = 'confirm'"), "changed", "verdicts.sqlite"),
     Tampering("a reviewer is changed", sql("update events set reviewer = 'x' where number = 1"), "changed", "verdicts.sqlite"),
     Tampering("a verdict is gone", sql("delete from events where number = 4"), "changed", "verdicts.sqlite"),
-    Tampering("a verdict is put in between", sql("update events set number = number + 100 where number > 2",
-              "insert into events select 3, shard, row, verdict, reviewer, at, why, probability, origin from events where number = 1"),
-              "changed", "verdicts.sqlite"),  # fmt: skip
-    Tampering("a record is said to be released", sql(
-              "insert into events select null, shard, row, 'released', reviewer, at, why, probability, origin from events where verdict = 'confirm'"),
-              "untold", "verdicts.sqlite"),  # fmt: skip
+    Tampering(
+        "a verdict is put in between",
+        sql(
+            "update events set number = number + 100 where number > 2",
+            "insert into events select 3, shard, row, verdict, reviewer, at, why, probability, origin from events where number = 1",
+        ),
+        "changed",
+        "verdicts.sqlite",
+    ),
+    Tampering(
+        "a record is said to be released",
+        sql(
+            "insert into events select null, shard, row, 'released', reviewer, at, why, probability, origin from events "
+            "where verdict = 'confirm'"
+        ),
+        "untold",
+        "verdicts.sqlite",
+    ),
     Tampering("that a record expired is gone", sql("delete from events where verdict = 'expired'"), "untold", "verdicts.sqlite"),
     Tampering("the log of verdicts is gone", remove("review/verdicts.sqlite"), "missing", "verdicts.sqlite"),
-    Tampering("an entry of the ledger names somebody else", edit_ledger(lambda entries: [_with(entries[0], "by", "x"), *entries[1:]]), "changed",
-              "review/ledger.jsonl"),  # fmt: skip
+    Tampering(
+        "an entry of the ledger names somebody else",
+        edit_ledger(lambda entries: [_with(entries[0], "by", "x"), *entries[1:]]),
+        "changed",
+        "review/ledger.jsonl",
+    ),
     Tampering("the first entry of the ledger is gone", edit_ledger(lambda entries: entries[1:]), "changed", "review/ledger.jsonl"),
     Tampering("the last entry of the ledger is gone", edit_ledger(lambda entries: entries[:-1]), "changed", "quarantine/"),
     Tampering("entries of the ledger trade places", edit_ledger(lambda entries: entries[::-1]), "changed", "review/ledger.jsonl"),
     Tampering("the ledger is gone", remove("review/ledger.jsonl"), "untold", "verdicts.sqlite"),
-    Tampering("the ledger is chained anew without a release", edit_ledger(
-              lambda entries: [_with(entries[1], "number", 1)], chain=True), "added", "release/0001/b.jsonl.zst"),  # fmt: skip
-    Tampering("the ledger forgets a record, chained anew", edit_ledger(
-              lambda entries: [_with(entries[0], "rows", {}), *entries[1:]], chain=True), "untold", "verdicts.sqlite"),  # fmt: skip
+    Tampering(
+        "the ledger is chained anew without a release",
+        edit_ledger(lambda entries: [_with(entries[1], "number", 1)], chain=True),
+        "added",
+        "release/0001/b.jsonl.zst",
+    ),
+    Tampering(
+        "the ledger forgets a record, chained anew",
+        edit_ledger(lambda entries: [_with(entries[0], "rows", {}), *entries[1:]], chain=True),
+        "untold",
+        "verdicts.sqlite",
+    ),
     Tampering("the ledger is no JSON", edit("review/ledger.jsonl", lambda data: data[20:]), "changed", "review/ledger.jsonl"),
     Tampering("an input has changed", lambda out: (out.parent / "in/long.jsonl").write_bytes(b"{}\n"), "changed", "in/long.jsonl"),
     Tampering("an input was appended to", lambda out: (out.parent / "in/b.jsonl.zst").write_bytes(b"x"), "changed", "in/b.jsonl.zst"),

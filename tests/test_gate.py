@@ -1,4 +1,4 @@
-"""The gate lets through what a valid, strict and fresh run vouches for, and says of all else what is missing; why answers for one record."""
+"""The gate lets through what a valid, strict, fresh run vouches for, and says of all else what is missing; why answers for one record."""
 
 from __future__ import annotations
 
@@ -273,7 +273,10 @@ def test_why_knows_its_limits(out: Path) -> None:
 
     assert {"a.jsonl", "b.jsonl.gz", "deep/c.jsonl.zst", "d.ndjson.bz2", "e.json"} == shards
     assert [] == why.of_id(there, "h", None)
-    assert ("a.jsonl", [0, 3, 8, 9, 12, 17]) == ("a.jsonl", [a["row"] for a in why.of_id(there, "h", None, search=True) if a["shard"] == "a.jsonl"])
+    assert ("a.jsonl", [0, 3, 8, 9, 12, 17]) == (
+        "a.jsonl",
+        [a["row"] for a in why.of_id(there, "h", None, search=True) if a["shard"] == "a.jsonl"],
+    )
     assert ["redacted"] == [answer["outcome"] for answer in why.of_id(there, "a.jsonl:2", None)]
 
 

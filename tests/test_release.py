@@ -35,7 +35,12 @@ def take(out: Path, places: list[tuple[str, int]] | None = None, by: str = "jane
     run = finished.opened(str(out))
     with Verdicts(out / "review/verdicts.sqlite") as log:
         if places is None:
-            places = [(name, row["row"]) for name in run.shards("quarantine") for row in rows_of(out, name) if (name, row["row"]) not in log.current()]
+            places = [
+                (name, row["row"])
+                for name in run.shards("quarantine")
+                for row in rows_of(out, name)
+                if (name, row["row"]) not in log.current()
+            ]
         if places:
             judged(run, log, places, "release", by, "a test")
         return release(run, log, by)
@@ -57,7 +62,7 @@ def test_what_is_kept_and_all_that_is_released_is_the_input(name: str, screen_fi
     done = take(tmp_path / "out")
     kept, back = lines_of(tmp_path / "out/kept" / name), released(tmp_path / "out", name)
 
-    assert (5, 0) == (done.count, len(done.refused))
+    assert (5, 0) == (done.records, len(done.refused))
     assert Counter(lines_of(path)) == Counter(kept) + Counter(back)
     assert ODD in back
 
@@ -86,7 +91,7 @@ def test_a_record_is_released_once_and_what_is_new_gets_a_file_of_its_own(screen
     first, again = take(out, [("a.jsonl", 2)]), take(out, [])
     second = take(out, [("a.jsonl", 0)])
 
-    assert (1, 0, 1) == (first.count, again.count, second.count)
+    assert (1, 0, 1) == (first.records, again.records, second.records)
     assert (("release/0001/a.jsonl",), (), ("release/0002/a.jsonl",)) == (first.files, again.files, second.files)
     assert 2 == len(released(out, "a.jsonl"))
     with pytest.raises(InputError, match="was released at"):
@@ -114,7 +119,9 @@ def test_a_release_that_was_killed_is_finished_by_the_next_one(
             patch.setattr(ledger, "append", killed)
         else:
             real = Verdicts.add
-            patch.setattr(Verdicts, "add", lambda log, events: [*map(killed, events)] if "released" in str(events := [*events]) else real(log, events))
+            patch.setattr(
+                Verdicts, "add", lambda log, events: [*map(killed, events)] if "released" in str(events := [*events]) else real(log, events)
+            )
         with pytest.raises(KeyboardInterrupt):
             take(out)
     if where == "before the ledger":  # as if the kill had come between two renames
@@ -124,7 +131,7 @@ def test_a_release_that_was_killed_is_finished_by_the_next_one(
 
     assert 2 == len(released(out, "a.jsonl")) == len((out / "release/0001/a.jsonl").read_bytes().splitlines())
     assert verify(str(out)).ok
-    assert 0 == take(out, []).count
+    assert 0 == take(out, []).records
 
 
 def test_what_is_not_the_record_any_more_is_not_given_back(screen_files: Callable, tmp_path: Path) -> None:
@@ -136,9 +143,9 @@ def test_what_is_not_the_record_any_more_is_not_given_back(screen_files: Callabl
     assert "credentials were masked" in done.refused[0].why
     assert [json.dumps(API).encode()] == released(tmp_path / "out", "a.jsonl")
     screen_files(path, config=load_config(None, {"quarantine": {"secrets": "keep"}}), out=tmp_path / "whole")
-    assert 2 == take(tmp_path / "whole").count
+    assert 2 == take(tmp_path / "whole").records
     screen_files(path, config=load_config(None, {"quarantine": {"original": "drop"}}), out=tmp_path / "none")
-    assert (0, 2) == ((done := take(tmp_path / "none")).count, len(done.refused))
+    assert (0, 2) == ((done := take(tmp_path / "none")).records, len(done.refused))
 
 
 def next_run(allow: Path, **more: object) -> dict:
@@ -244,7 +251,7 @@ def test_what_may_not_be_kept_loses_its_bytes_and_nothing_else(screen_files: Cal
     assert not [path for path in out.rglob("*") if path.is_file() and b"odalys" in path.read_bytes() and "quarantine" not in str(path)]
     assert ({}, [("a.jsonl", 3)]) == expired(out, 31)
     assert verify(str(out)).ok
-    assert 1 == take(out, [("a.jsonl", 1)]).count
+    assert 1 == take(out, [("a.jsonl", 1)]).records
     with pytest.raises(InputError, match="was expired at"):
         take(out, [("a.jsonl", 0)])
 
@@ -258,7 +265,7 @@ def test_what_is_to_be_released_does_not_expire_before_that(screen_files: Callab
         judged(run, log, [("a.jsonl", 2)], "confirm", "jane", "")
 
     assert ({"a.jsonl": (0, 2)}, [("a.jsonl", 1)]) == expired(out, 40)
-    assert 1 == take(out, []).count
+    assert 1 == take(out, []).records
     assert ({"a.jsonl": (1,)}, []) == expired(out, 40)
     assert [json.dumps(MAIL).encode()] == released(out, "a.jsonl")
     assert verify(str(out)).ok
@@ -327,7 +334,20 @@ def test_a_run_in_an_object_store_is_released_from_with_a_log_of_this_machine(sc
 def test_the_commands(screen_files: Callable, tmp_path: Path) -> None:
     screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN, API, BOTH, SECRET]))
     out = tmp_path / "out"
-    judge = decontam("quarantine", "judge", out, "--rows-from", "-", "--verdict", "release", "--reviewer", "jane", "--why", "w", stdin="a.jsonl:1\na.jsonl:2\n")
+    judge = decontam(
+        "quarantine",
+        "judge",
+        out,
+        "--rows-from",
+        "-",
+        "--verdict",
+        "release",
+        "--reviewer",
+        "jane",
+        "--why",
+        "w",
+        stdin="a.jsonl:1\na.jsonl:2\n",
+    )
     gone = decontam("quarantine", "release", out, "--by", "jane")
     again = decontam("quarantine", "release", out, "--json")
     why = decontam("why", out, "--row", "a.jsonl:1")

@@ -41,7 +41,9 @@ def small(name: str | None = None, over: dict | None = None) -> Config:
     """A config with these packs alone."""
     made: dict = {**(over or {}), "stages": {stage: dict(options) for stage, options in (over or {}).get("stages", {}).items()}}
     for stage, packs in PACKS.items():
-        made["stages"].setdefault(stage, {})["packs"] = [str(Path(decontam.__file__).parent / f"packs/{stage}/{pack}.yaml") for pack in packs]
+        made["stages"].setdefault(stage, {})["packs"] = [
+            str(Path(decontam.__file__).parent / f"packs/{stage}/{pack}.yaml") for pack in packs
+        ]
     return load_config(name, made)
 
 
@@ -73,7 +75,10 @@ CONFIGS: dict[str, tuple[str | None, dict]] = {
     "alone": (None, {"policy": {"combine": []}}),
     "whole": (None, {"policy": {"embedded": [], "mask_limits": []}}),
     "half": (None, {"stages": {"pii": {"enabled": False}, "signatures": {"disable": ["anthropic.*", "refusal.*"]}}}),
-    "by source": (None, {"policy": {"actions": [{"rule": "*", "source": "licensed/*", "action": "tag"}, {"rule": "pii/*", "action": "drop"}]}}),
+    "by source": (
+        None,
+        {"policy": {"actions": [{"rule": "*", "source": "licensed/*", "action": "tag"}, {"rule": "pii/*", "action": "drop"}]}},
+    ),
     "providers": (None, {"policy": {"allow": [{"providers": ["anthropic", "amazon-bedrock", "aws-bedrock"], **ALLOW}]}}),
     "rules": (None, {"policy": {"allow": [{"rule": "pii/*", **ALLOW}, {"rule": "secrets/*", "source": "web/*", **ALLOW}]}}),
 }
@@ -164,7 +169,14 @@ def over(*configs: dict, key: bool = False) -> object:
     ],
 )
 def test_values_are_known_as_far_as_something_says_them(
-    had: dict, asks: dict, key: bool, outcomes: dict, undecided: int, screen_files: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    had: dict,
+    asks: dict,
+    key: bool,
+    outcomes: dict,
+    undecided: int,
+    screen_files: Callable,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("SIMULATE_KEY", "a key that is long enough")
     other = {"id": "o", "text": "write to ida.moosbrugger@imkerverein-sued.de, please"}
@@ -198,8 +210,8 @@ def test_records_that_were_given_back_are_simulated(screen_files: Callable, tmp_
 def test_rules_that_did_not_run_are_named_and_changed_ones_counted(screen_files: Callable, tmp_path: Path) -> None:
     pack = tmp_path / "mine.yaml"
     rule = {
-        "id": "house.badge", "kind": "BADGE", "strength": "strong", "why": "w", "source": "s", "anchors": ["BDG-"], "pattern": "BDG-[0-9]{6}",
-        "catches": ["my badge is ⟦BDG-%{digit*6}⟧."], "spares": ["BDG-12 is a bus stop"],
+        "id": "house.badge", "kind": "BADGE", "strength": "strong", "why": "w", "source": "s", "anchors": ["BDG-"],
+        "pattern": "BDG-[0-9]{6}", "catches": ["my badge is ⟦BDG-%{digit*6}⟧."], "spares": ["BDG-12 is a bus stop"],
     }  # fmt: skip
 
     def mine(**changes: object) -> object:

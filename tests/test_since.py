@@ -87,7 +87,9 @@ def test_a_stage_that_was_off_is_looked_at_whole(screen_files: Callable, tmp_pat
 
 
 def test_only_new_rules_run_where_nothing_new_is_found(screen_files: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN, {"text": "It said: As an AI language model, I cannot."}, API] * 5), config=without("phone.*"))
+    screen_files(
+        shard(tmp_path / "in/a.jsonl", [HUMAN, {"text": "It said: As an AI language model, I cannot."}, API] * 5), config=without("phone.*")
+    )
     looked: dict[int, int] = {}
     real = Scanner.find
 
@@ -139,12 +141,19 @@ def test_a_kept_shard_that_was_changed_or_added_fails_by_name(screen_files: Call
 def test_other_texts_than_before_are_refused(screen_files: Callable, tmp_path: Path) -> None:
     screen_files(shard(tmp_path / "in/a.jsonl", [HUMAN, API]))
     with pytest.raises(InputError, match="input.screen is not what it was"):
-        screen_files(tmp_path / "out/kept", out=tmp_path / "next", since=str(tmp_path / "out"), config=load_config(None, {"input": {"screen": "all-strings"}}))
+        screen_files(
+            tmp_path / "out/kept",
+            out=tmp_path / "next",
+            since=str(tmp_path / "out"),
+            config=load_config(None, {"input": {"screen": "all-strings"}}),
+        )
 
 
 def test_the_command_takes_the_config_of_the_earlier_run(tmp_path: Path) -> None:
     shard(tmp_path / "in/a.jsonl", [{"body": text["text"]} for text in (HUMAN, API, MAIL)])
-    first = decontam("run", tmp_path / "in", "--out", tmp_path / "out", "--text-key", "body", "--quarantine", tmp_path / "vault", "--workers", 0)
+    first = decontam(
+        "run", tmp_path / "in", "--out", tmp_path / "out", "--text-key", "body", "--quarantine", tmp_path / "vault", "--workers", 0
+    )
     second = decontam("run", "--since", tmp_path / "out", "--out", tmp_path / "next", "--workers", 0)
     both = decontam("run", tmp_path / "in", "--since", tmp_path / "out", "--out", tmp_path / "x", "--workers", 0)
 

@@ -24,7 +24,9 @@ from .conftest import shard
 from .test_cli import decontam
 
 verdicts = st.sampled_from(["confirm", "release", "unsure"])
-records = st.lists(st.builds(lambda row, verdict, p: Judged("a", row, {"s/r": 1.0}, verdict, p), st.integers(), verdicts, st.floats(0.01, 1)), max_size=30)
+records = st.lists(
+    st.builds(lambda row, verdict, p: Judged("a", row, {"s/r": 1.0}, verdict, p), st.integers(), verdicts, st.floats(0.01, 1)), max_size=30
+)
 
 
 @given(records)
@@ -42,7 +44,9 @@ def test_a_precision_is_a_rate_with_its_interval_around_it(found: list[Judged]) 
 
 def test_a_record_stands_for_as_many_as_its_probability_says() -> None:
     """90 records of which 9 were drawn, all right; 10 of which 9 were drawn, all wrong."""
-    found = [Judged("a", n, {"s/r": 1.0}, "confirm", 0.1) for n in range(9)] + [Judged("b", n, {"s/r": 1.0}, "release", 0.9) for n in range(9)]
+    found = [Judged("a", n, {"s/r": 1.0}, "confirm", 0.1) for n in range(9)] + [
+        Judged("b", n, {"s/r": 1.0}, "release", 0.9) for n in range(9)
+    ]
     told = precision_of("s/r", found)
 
     assert 0.9 == pytest.approx(told.rate)
@@ -62,8 +66,9 @@ def test_what_nobody_drew_says_nothing_of_the_others() -> None:
 
 def rule(id: str, letters: str) -> dict:
     return {
-        "id": id, "kind": "BADGE", "strength": "strong", "why": "w", "source": "s", "anchors": [f"{letters}-"], "pattern": f"{letters}-[0-9]{{6}}",
-        "catches": [f"my badge is ⟦{letters}-%{{digit*6}}⟧."], "spares": [f"{letters}-12 is a bus stop"],
+        "id": id, "kind": "BADGE", "strength": "strong", "why": "w", "source": "s", "anchors": [f"{letters}-"],
+        "pattern": f"{letters}-[0-9]{{6}}", "catches": [f"my badge is ⟦{letters}-%{{digit*6}}⟧."],
+        "spares": [f"{letters}-12 is a bus stop"],
     }  # fmt: skip
 
 
@@ -156,7 +161,11 @@ def test_a_proposal_is_a_diff_that_applies_and_does_what_it_says(out: Path, tmp_
 def _taken(out: Path) -> list[dict]:
     import pyarrow.parquet as pq
 
-    return [{"shard": row["source"], "row": row["row"]} for path in (out / "quarantine").rglob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    return [
+        {"shard": row["source"], "row": row["row"]}
+        for path in (out / "quarantine").rglob("*.parquet")
+        for row in pq.read_table(path).to_pylist()
+    ]
 
 
 def test_scores_that_tell_right_from_wrong_become_a_threshold(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,7 +173,7 @@ def test_scores_that_tell_right_from_wrong_become_a_threshold(out: Path, monkeyp
     from decontam.quarantine import teach as teaching
 
     real = teaching._scores
-    monkeypatch.setattr(teaching, "_scores", lambda row: {name: (row["row"] % 10) / 10 for name in real(row)})
+    monkeypatch.setattr(teaching, "_scores", lambda row: dict.fromkeys(real(row), row["row"] % 10 / 10))
     judge(out, lambda folder, n: "confirm" if n % 10 >= 6 else "release")
     done = taught(out)
     rows = [row for row in done.proposal.rows if row["rule"] == "secrets/house.half"]
@@ -202,8 +211,10 @@ CONFIGS = {
     "no newline at the end": "input: {text_key: body}",
     "in flow": "policy: {allow: []}\n",
     "rows in flow": "policy:\n  actions: [{rule: a, action: tag}]  # mine\n  allow: []   # none\n",
-    "rows in blocks": "policy:\n  # first\n  actions:\n    # the first row\n    - {rule: a, action: tag}\n    - rule: b\n      action: keep\n  combine: []\n",
-    "rows as far left as their key": "policy:\n  actions:\n  - {rule: a, action: tag}\nstages:\n  secrets:\n    disable:\n    - a\n    packs: [builtin]\n",
+    "rows in blocks": "policy:\n  # first\n  actions:\n    # the first row\n    - {rule: a, action: tag}\n"
+    "    - rule: b\n      action: keep\n  combine: []\n",
+    "rows as far left as their key": "policy:\n  actions:\n  - {rule: a, action: tag}\n"
+    "stages:\n  secrets:\n    disable:\n    - a\n    packs: [builtin]\n",
     "deep indents": "policy:\n        actions:\n              - {rule: a, action: tag}\n\n# end\n",
     "keys that look alike": "other:\n  policy:\n    actions: 1\npolicy_x: 1\npolicy:\n  mask_limits: []\n",
     "a stage in flow": "stages: {secrets: {enabled: true}}\n",
@@ -215,7 +226,11 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_changed_as_text_says_what_it_should_and_loses_no_comment(name: str) -> None:
     text = CONFIGS[name]
-    rows, allow, disable = [{"rule": "x", "action": "tag"}], [{"rule": "y", "reason": "it's: so # and", "by": "j", "expires": "2030-01-01"}], {"secrets": ["z.*"]}
+    rows, allow, disable = (
+        [{"rule": "x", "action": "tag"}],
+        [{"rule": "y", "reason": "it's: so # and", "by": "j", "expires": "2030-01-01"}],
+        {"secrets": ["z.*"]},
+    )
     new = edited(text, rows, allow, disable)
     had, has = yaml.safe_load(text) or {}, yaml.safe_load(new)
 

@@ -171,7 +171,9 @@ def _missing(run: finished.Finished, told: Mapping[str, Any], required: Requirem
     yield from _errored(report, required)
     yield from _age(about, required, now)
     if public is not None and not any(_holds(made, told, public) for made in signing.signatures(run.folder)):
-        yield Refusal("signature", "it is not signed by the key that is required", f"have it verified and signed: decontam sign {out} --key FILE")
+        yield Refusal(
+            "signature", "it is not signed by the key that is required", f"have it verified and signed: decontam sign {out} --key FILE"
+        )
     stages = {name for name, options in about["config"]["stages"].items() if options["enabled"]}
     for stage in required.stages:
         if stage not in stages:
@@ -179,7 +181,9 @@ def _missing(run: finished.Finished, told: Mapping[str, Any], required: Requirem
     yield from _lenient(about, required)
     yield from _unlisted(about, required)
     if required.allowances == "forbid" and about["config"]["policy"]["allow"]:
-        yield Refusal("allowances", f"{len(about['config']['policy']['allow'])} allowances were in its policy", "screen again without policy.allow")
+        yield Refusal(
+            "allowances", f"{len(about['config']['policy']['allow'])} allowances were in its policy", "screen again without policy.allow"
+        )
 
 
 def _holds(made: dict[str, Any], told: Mapping[str, Any], public: bytes) -> bool:
@@ -238,7 +242,9 @@ def _lenient(about: Mapping[str, Any], required: Requirements) -> Iterator[Refus
         for embedded in policy["embedded"]:
             does = Action(embedded["action"]) if isinstance(embedded["action"], int) else Action[embedded["action"].upper()]
             if embedded["stage"] == stage and wanted and does < Action.REDACT:
-                yield Refusal("actions", f"samples of {stage} in documents cost only {does.name.lower()}", "screen again with policy.embedded: redact")
+                yield Refusal(
+                    "actions", f"samples of {stage} in documents cost only {does.name.lower()}", "screen again with policy.embedded: redact"
+                )
 
 
 def _unlisted(about: Mapping[str, Any], required: Requirements) -> Iterator[Refusal]:
@@ -255,7 +261,9 @@ def _unlisted(about: Mapping[str, Any], required: Requirements) -> Iterator[Refu
                 did = "did not run" if name not in there else "ran in another version"
                 yield Refusal(part, f"{name} {did}", f"screen again with the {part} that are required")
     if required.code and (about.get("code") or {}).get("sha256") not in required.code:
-        yield Refusal("code", f"it ran with other code, {(about.get('code') or {}).get('version')}", "screen again with the code that is required")
+        yield Refusal(
+            "code", f"it ran with other code, {(about.get('code') or {}).get('version')}", "screen again with the code that is required"
+        )
 
 
 def _answer(shard: Shard, vouchers: Sequence[Voucher], required: Requirements) -> Answer:
@@ -267,7 +275,9 @@ def _answer(shard: Shard, vouchers: Sequence[Voucher], required: Requirements) -
     if not answers:
         looked = f"; looked in {', '.join(voucher.out for voucher in vouchers)}" if vouchers else ""
         why = f"no run vouches for this content{looked}"
-        return Answer(shard.path, sha256, None, None, (Refusal("unscreened", why, "screen it with decontam run, or name its run with --run OUT"),))
+        return Answer(
+            shard.path, sha256, None, None, (Refusal("unscreened", why, "screen it with decontam run, or name its run with --run OUT"),)
+        )
     return min(answers, key=lambda answer: len(answer.refusals))
 
 
@@ -278,7 +288,11 @@ def _by(shard: Shard, sha256: str, voucher: Voucher, required: Requirements) -> 
         mine.append(Refusal("kind", f"it is {name} of {voucher.out}, which is not to be trained on", "train on what was kept"))
     elif kind == "input" and voucher.dropped.get(name):
         rows = voucher.dropped[name]
-        mine.append(Refusal("input", f"it is an input, and {rows:,} of its rows are to be dropped", f"train on {voucher.out}/kept, or drop those rows"))
+        mine.append(
+            Refusal(
+                "input", f"it is an input, and {rows:,} of its rows are to be dropped", f"train on {voucher.out}/kept, or drop those rows"
+            )
+        )
     elif kind == "input" and not voucher.none:
         mine.append(Refusal("input", "it is an input, not what was kept of it", f"train on {voucher.out}/kept/{name}"))
     elif kind == "release" and required.released == "forbid":
@@ -299,5 +313,3 @@ def like(out: str) -> dict[str, Any]:
                 actions.setdefault(stage, {})[strength.name.lower()] = does.name.lower()
     digests = {part: about[part] for part in ("packs", "models", "indexes") if about.get(part)}
     return {"max_age": "90d", "max_errored": 0.001, "stages": stages, "actions": actions, **digests}
-
-

@@ -52,7 +52,11 @@ def _take(history: History, entry: dict[str, Any], number: int, previous: str, r
         what = f"entry {number} does not follow the one before it" if entry["run"] == run else f"entry {number} is of another run"
         history.problems.append(Problem("changed", ledger.NAME, what))
     for file in entry["files"]:
-        leaf = {**file, "kind": entry["what"], "blocks": [dict(zip(("rows", "size", "digest"), block, strict=True)) for block in file.get("blocks", ())]}
+        leaf = {
+            **file,
+            "kind": entry["what"],
+            "blocks": [dict(zip(("rows", "size", "digest"), block, strict=True)) for block in file.get("blocks", ())],
+        }
         if entry["what"] == "release":
             history.released[file["name"]] = leaf
         elif entry["what"] == "expire":
@@ -87,7 +91,11 @@ def _verdicts(history: History, run: str, path: Path) -> Iterator[Problem]:
         yield Problem("untold", str(path), f"{len(untold)} records are {what} of which no entry of the ledger tells, such as {shard}:{row}")
     if unlogged := sorted(told - done):
         shard, row, what = unlogged[0]
-        yield Problem("untold", str(path), f"{len(unlogged)} records lack the event {what!r}, such as {shard}:{row}; a release or expiry after a kill adds it")
+        yield Problem(
+            "untold",
+            str(path),
+            f"{len(unlogged)} records lack the event {what!r}, such as {shard}:{row}; a release or expiry after a kill adds it",
+        )
     sealed = max((entry["events"]["count"] for entry in history.entries), default=0)
     history.unsealed = sum(event.verdict not in DONE for event in events[sealed:])
 

@@ -270,7 +270,7 @@ def _untold(folder: Folder, total: Tally, names: dict[str, set[str]], about: dic
     told = {output["name"] for output in about.get("outputs") or ()}
     mine = set().union(*(found for kind, found in names.items() if kind != "tally"))
     if about and told != mine:
-        name = sorted(told ^ mine)[0]
+        name = min(told ^ mine)
         yield Problem("untold", manifest.NAME, f"manifest and proof do not tell of the same files; one of them lacks {name}")
     try:
         reported = Tally.from_dict(orjson.loads(folder.read("report.json") or b"")["tally"])

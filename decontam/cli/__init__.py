@@ -1,7 +1,8 @@
 """The command line: arguments in, exit codes out; what happens in between lives elsewhere.
 
-Exit codes: 0 done. 1 finished, but some shards failed (`scan --exit-code`: something was found; `find`: nothing was; `rules
-test`: a rule fails). 2 the user's mistake; nothing was written. 3 the books do not balance.
+Exit codes: 0 done. 1 finished, but some shards failed (`scan --exit-code`: something was found; `find`, `why`: nothing was; `rules
+test`: a rule fails; `verify`: something is not as it was; `gate`: a shard is refused; `quarantine release` and `expire`: a record is).
+2 the user's mistake; nothing was written. 3 the books do not balance.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Commands(click.Group):
         "verify",
         "gate",
         "why",
+        "attest",
         "sign",
         "rules",
         "model",

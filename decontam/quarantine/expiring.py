@@ -15,8 +15,8 @@ from decontam.errors import InputError
 from decontam.finished import Finished
 from decontam.proof import LEAVES
 from decontam.quarantine import ledger
-from decontam.recall import findings_of
 from decontam.quarantine.verdicts import Event, Verdicts
+from decontam.recall import findings_of
 from decontam.retention import kept_for
 from decontam.run import held
 
@@ -28,7 +28,7 @@ class Expired(NamedTuple):
     refused: tuple[tuple[str, int, str], ...]
 
     @property
-    def count(self) -> int:
+    def records(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
 
 

@@ -1,10 +1,10 @@
 """Ledger: what was done to a run after it had ended, each entry chained to the one before it.
 
 `review/ledger.jsonl` holds a line of canonical JSON for each release, expiry or checkpoint: who did it, when, which files it wrote or
-changed, which records it concerns. An entry names the SHA-256 of the line before it (`previous`); the first one, the run digest. It also
-seals the log of verdicts as it was then: `events` and `accesses` are how many there were, and the last hash of a chain over them, which begins
-with the SHA-256 of the run digest and takes in the canonical JSON of one after the other. So a run that was reviewed can still be
-verified: what was done lawfully is told here, and what is not told here was done unlawfully.
+changed, which records it concerns. An entry names the SHA-256 of the line before it (`previous`); the first one, the run digest. It
+also seals the log of verdicts as it was then: `events` and `accesses` are how many there were, and the last hash of a chain over
+them, which begins with the SHA-256 of the run digest and takes in the canonical JSON of one after the other. So a run that was
+reviewed can still be verified: what was done lawfully is told here, and what is not told here was done unlawfully.
 
 An entry is what commits a change: one that stands here happened, one that does not is done again.
 """

@@ -52,7 +52,7 @@ class Released(NamedTuple):
     allow: str | None = None
 
     @property
-    def count(self) -> int:
+    def records(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
 
 
@@ -196,4 +196,3 @@ def judged(run: Finished, log: Verdicts, places: Iterable[tuple[str, int]], verd
         if (event := current.get(place)) and event.verdict in DONE:
             raise InputError(f"{place[0]}:{place[1]}: was {event.verdict} at {event.at}, which no verdict changes")
     return log.add(Event(shard, row, verdict, reviewer, why=why) for shard, row in places)
-

@@ -156,7 +156,9 @@ class _Deciding:
         rules = {rule.name: rule.revision for rule in rules_of(config)}
         told.new_rules = tuple(sorted(name for name in rules if name not in ran))
         told.other_input = config.input != had.input
-        told.other_stages = tuple(name for name, options in config.stages.items() if options.enabled and _differs(options, had.stages.get(name)))
+        told.other_stages = tuple(
+            name for name, options in config.stages.items() if options.enabled and _differs(options, had.stages.get(name))
+        )
         chain, key = chain_of(config, today), key_of(config)
         known = key if key is not None and key.id == run.about.get("key") else None
         earlier = tuple(allowed for allowed in had.policy.allow if allowed.expires >= str(run.about["began"])[:10])

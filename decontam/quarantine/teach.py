@@ -103,7 +103,17 @@ def precision_of(rule: str, found: Iterable[Judged], records: int = 0) -> Precis
     effective = total * total / sum(weight * weight for weight, _ in weights)
     low, high = wilson(rate * effective, effective)
     return Precision(
-        rule, records, len(sampled), counts["confirm"], counts["release"], counts["unsure"], len(mine) - len(sampled), rate, low, high, effective
+        rule,
+        records,
+        len(sampled),
+        counts["confirm"],
+        counts["release"],
+        counts["unsure"],
+        len(mine) - len(sampled),
+        rate,
+        low,
+        high,
+        effective,
     )
 
 
@@ -168,7 +178,9 @@ def proposed(run: Finished, log: Verdicts, target: float, least: int, today: dat
 
 def _threshold(rule: str, found: Sequence[Judged], target: float, least: int) -> float | None:
     """The lowest score from which on the rule is right often enough; None where scores do not tell right from wrong."""
-    scores = sorted({each.scores[rule] for each in found if rule in each.scores and each.probability is not None and each.verdict != "unsure"})
+    scores = sorted(
+        {each.scores[rule] for each in found if rule in each.scores and each.probability is not None and each.verdict != "unsure"}
+    )
     for score in scores[1:]:
         told = precision_of(rule, [each for each in found if each.scores.get(rule, 0.0) >= score])
         if told.rate is not None and told.rate >= target and told.effective >= least:
@@ -244,7 +256,9 @@ def _config_text(run: Finished, config: str | None) -> tuple[str, str]:
     try:
         return Path(config).name, Path(config).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {config}: {error}; name a YAML file of your own, or leave it out to start from that of the run") from None
+        raise InputError(
+            f"--config {config}: {error}; name a YAML file of your own, or leave it out to start from that of the run"
+        ) from None
 
 
 def _loaded(content: str, path: Path) -> Any:

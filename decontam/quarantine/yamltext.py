@@ -60,7 +60,7 @@ def _inserted(text: str, path: tuple[str, ...], items: Sequence[Any]) -> str:
         start, end = at + 1, _block(lines, at, indent)
         indent = _child(lines, start, end, indent)
     head, _, tail = lines[start - 1].partition(":")
-    value, comment = (tail.split("#", 1) + [""])[:2]
+    value, _, comment = tail.partition("#")
     if value.strip():  # a flow list
         listed = yaml.safe_load(value)
         again = _flow([*items, *listed])
@@ -99,5 +99,7 @@ def _items(items: Sequence[Any], indent: int) -> list[str]:
 
 def _flow(value: Any) -> str:
     plain = [dict(each) if isinstance(each, Mapping) else each for each in value] if isinstance(value, list) else value
-    made = yaml.safe_dump(dict(plain) if isinstance(plain, Mapping) else plain, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
+    made = yaml.safe_dump(
+        dict(plain) if isinstance(plain, Mapping) else plain, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True
+    )
     return made.removesuffix("\n").removesuffix("\n...")

@@ -9,7 +9,9 @@ import click
 
 from decontam.cli import Commands
 
-verdicts_option: Callable[[Any], Any] = click.option("--verdicts", metavar="FILE", help="The log of verdicts, where it does not lie in OUT.")
+verdicts_option: Callable[[Any], Any] = click.option(
+    "--verdicts", metavar="FILE", help="The log of verdicts, where it does not lie in OUT."
+)
 json_option: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 
 

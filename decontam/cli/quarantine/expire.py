@@ -38,16 +38,19 @@ def command(out: str, config_name: str | None, by: str | None, dry_run: bool, ve
     ledger.run_of(run)
     retention = (load_config(config_name) if config_name else run.config).quarantine.retention
     if not retention:
-        raise InputError("no quarantine.retention says how long records may be kept; set it in a config, {pii: 30d}, and name it with --config")
+        raise InputError(
+            "no quarantine.retention says how long records may be kept; set it in a config, {pii: 30d}, and name it with --config"
+        )
     with Verdicts(ledger.verdicts_path(run, verdicts)) as log:
         done = due(run, log, retention, datetime.now(timezone.utc)) if dry_run else expire(run, log, retention, by or operator())
     if as_json:
         refused = [dict(zip(("shard", "row", "why"), each, strict=True)) for each in done.refused]
-        click.echo(json.dumps({"schema": 1, "dry_run": dry_run, "expired": done.count, "rows": done.rows, "refused": refused}, ensure_ascii=False))
+        told = {"schema": 1, "dry_run": dry_run, "expired": done.records, "rows": done.rows, "refused": refused}
+        click.echo(json.dumps(told, ensure_ascii=False))
     else:
         for shard, row, why in done.refused[:_SHOWN]:
             click.echo(printable(f"not expired: {shard}:{row}: {why}"), err=True)
         if len(done.refused) > _SHOWN:
             click.echo(f"and {len(done.refused) - _SHOWN:,} more; --json names them all", err=True)
-        click.echo(f"{done.count:,} records {'would expire' if dry_run else 'expired'}, {len(done.refused):,} refused")
+        click.echo(f"{done.records:,} records {'would expire' if dry_run else 'expired'}, {len(done.refused):,} refused")
     sys.exit(1 if done.refused else 0)

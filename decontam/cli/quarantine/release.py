@@ -34,7 +34,13 @@ def command(out: str, by: str | None, verdicts: str | None, as_json: bool) -> No
     with Verdicts(verdicts_path(run, verdicts)) as log:
         done = release(run, log, by or operator())
     if as_json:
-        told = {"schema": 1, "released": done.count, "files": done.files, "allow": done.allow, "refused": [r._asdict() for r in done.refused]}
+        told = {
+            "schema": 1,
+            "released": done.records,
+            "files": done.files,
+            "allow": done.allow,
+            "refused": [r._asdict() for r in done.refused],
+        }
         click.echo(json.dumps(told, ensure_ascii=False))
     else:
         for refused in done.refused[:_SHOWN]:
@@ -42,5 +48,5 @@ def command(out: str, by: str | None, verdicts: str | None, as_json: bool) -> No
         if len(done.refused) > _SHOWN:
             click.echo(f"and {len(done.refused) - _SHOWN:,} more; --json names them all", err=True)
         where = f" -> {printable(run.folder.path('release'))}/, known to the next run by {printable(done.allow)}" if done.allow else ""
-        click.echo(f"{done.count:,} records released, {len(done.refused):,} refused{where}")
+        click.echo(f"{done.records:,} records released, {len(done.refused):,} refused{where}")
     sys.exit(1 if done.refused else 0)

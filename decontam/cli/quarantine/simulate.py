@@ -15,7 +15,13 @@ _SHOWN = 10
 
 @click.command("simulate", no_args_is_help=True)
 @click.argument("out")
-@click.option("--config", "config_name", required=True, metavar="FILE", help="The other config: a YAML file, or the name of one that comes with decontam.")
+@click.option(
+    "--config",
+    "config_name",
+    required=True,
+    metavar="FILE",
+    help="The other config: a YAML file, or the name of one that comes with decontam.",
+)
 @click.option("--records", metavar="FILE", help="Write a JSON line for each record that would fare otherwise; - is stdout.")
 @json_option
 def command(out: str, config_name: str, records: str | None, as_json: bool) -> None:
@@ -51,7 +57,9 @@ def _show(told: dict[str, Any], to_stderr: bool) -> None:
         for column in table.columns[1:]:
             column.justify = "right"
         for source, sums in told["sources"].items():
-            cells = [f"{sign}{sums[way][what]:,}" for sign, way in (("+", "won"), ("-", "lost")) for what in ("documents", "tokens", "bytes")]
+            cells = [
+                f"{sign}{sums[way][what]:,}" for sign, way in (("+", "won"), ("-", "lost")) for what in ("documents", "tokens", "bytes")
+            ]
             table.add_row(printable(source), *cells)
         console.print(table, width=max(console.width, 100))
     for change in told["changes"]:

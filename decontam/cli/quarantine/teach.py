@@ -15,9 +15,15 @@ from decontam.cli.quarantine import json_option, verdicts_option
 @click.command("teach", no_args_is_help=True)
 @click.argument("out")
 @click.option("--config", metavar="FILE", help="The config file to change. [default: the config of the run, written out]")
-@click.option("--target", type=click.FloatRange(0.5, 1, min_open=True), default=0.9, show_default=True, help="How often a rule is to be right.")
-@click.option("--least", type=click.IntRange(1), default=10, show_default=True, help="Verdicts, by weight, below which nothing is said of a rule.")
-@click.option("--records", metavar="FILE", help="Write a JSON line for each record that would fare otherwise, with what was said of it; - is stdout.")
+@click.option(
+    "--target", type=click.FloatRange(0.5, 1, min_open=True), default=0.9, show_default=True, help="How often a rule is to be right."
+)
+@click.option(
+    "--least", type=click.IntRange(1), default=10, show_default=True, help="Verdicts, by weight, below which nothing is said of a rule."
+)
+@click.option(
+    "--records", metavar="FILE", help="Write a JSON line for each record that would fare otherwise, with what was said of it; - is stdout."
+)
 @click.option("--write", metavar="FILE", help="Write the proposed config to FILE.")
 @verdicts_option
 @json_option

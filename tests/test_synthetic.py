@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from decontam.calibration import Band, Language, Threshold, least, overridden, plain
 from decontam.chain import Chain
+from decontam.cli.scan import command as scan
 from decontam.config import artefacts_of, chain_of, fingerprint, load_config, rules_of
 from decontam.errors import ArtefactError, ConfigError
 from decontam.model import BITS, BUILTIN, Weights, digest_of, ngrams, written
@@ -278,6 +280,16 @@ def test_a_fasttext_model_can_be_the_model_and_needs_thresholds(fasttext: tuple[
     assert [] == list(stage.inspect(view(HUMAN)))
     with pytest.raises(ArtefactError, match="no label __label__ai; it has __label__human, __label__llm"):
         loaded(model=path, label="__label__ai", thresholds={"en": {"strong": 2.0}})
+
+
+def test_scan_names_what_weighed_most_and_why_there_is_no_score(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("stages: {synthetic: {options: {thresholds: {en: {strong: -9.0, weak: -9.5}}}}}")
+    (tmp_path / "x.jsonl").write_text(json.dumps({"id": "long", "text": MODEL}) + "\n" + json.dumps({"id": "brief", "text": "No."}) + "\n")
+    done = CliRunner().invoke(scan, [str(tmp_path / "x.jsonl"), "--config", str(tmp_path / "c.yaml"), "--all"])
+
+    assert "weighed most: ⟦" in done.output
+    assert "synthetic/scored" in done.output
+    assert "synthetic/abstained: short" in done.output
 
 
 def test_an_order_of_records_changes_nothing() -> None:

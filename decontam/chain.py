@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Protocol
 
+from decontam.allowances import RecordList
 from decontam.policy import Policy
 from decontam.redaction import PLAIN, Mode, Redactor, of_record, restless
+from decontam.sites import SiteLists
 from decontam.types import Action, Field, Finding, Measure, Record, Span, Verdict
 from decontam.view import View
 
@@ -34,19 +36,25 @@ class Chain:
     stages: tuple[Stage, ...]
     policy: Policy
     redactor: Redactor = PLAIN
+    lists: tuple[RecordList, ...] = ()
+    sites: SiteLists | None = None
 
     def screen(self, record: Record) -> Verdict:
         """The verdict on a record: a function of chain and record, for any text, in time linear in its length."""
         measures: list[tuple[str, Measure]] = []
-        findings = self._found(record, measures)
-        verdict = _NOTHING_FOUND
-        if findings:
-            verdict = self.policy.decide(record, findings, self.redactor)
-            if self.policy.modes != {"type"}:
-                verdict = self._steadied(record, findings, verdict)
-        return _measured(verdict, measures) if measures else verdict
+        findings = self.found(record, measures)
+        verdict = self.decide(record, findings) if findings else _NOTHING_FOUND
+        return measured(verdict, measures) if measures else verdict
 
-    def _found(self, record: Record, measures: list[tuple[str, Measure]] | None = None) -> list[Finding]:
+    def decide(self, record: Record, findings: Sequence[Finding]) -> Verdict:
+        """The verdict on a record in which that was found."""
+        for known in self.lists:
+            findings = known.marked(record, findings)
+        verdict = self.policy.decide(record, findings, self.redactor)
+        return verdict if self.policy.modes == {"type"} else self._steadied(record, findings, verdict)
+
+    def found(self, record: Record, measures: list[tuple[str, Measure]] | None = None) -> list[Finding]:
+        """What the stages report of a record; what they measured besides is added to `measures`."""
         findings: list[Finding] = []
         for field in record.fields:
             view = View(field, record.meta.get("language"))
@@ -54,16 +62,16 @@ class Chain:
                 findings.extend(stage.inspect(view))
                 if measures is not None and (measure := getattr(stage, "measure", None)) is not None:
                     measures.append((stage.name, measure(view)))
-        return findings
+        return findings if self.sites is None else self.sites.marked(record, findings)
 
-    def _steadied(self, record: Record, findings: list[Finding], verdict: Verdict) -> Verdict:
+    def _steadied(self, record: Record, findings: Sequence[Finding], verdict: Verdict) -> Verdict:
         """The verdict with redactions that are not found again: a surrogate may be a number of another kind where it stands."""
         forced: dict[tuple[str, Span], Mode] = {}
         for weaker in _WEAKER:
             if not verdict.redactions:
                 break
             after = of_record(record, verdict.redactions)
-            places = restless(verdict.redactions, self.policy.costly(after, self._found(after)))
+            places = restless(verdict.redactions, self.policy.costly(after, self.found(after)))
             if not places:
                 break
             forced |= dict.fromkeys(places, weaker)
@@ -75,7 +83,7 @@ class Chain:
         return self.screen(Record("", (Field("text", text),)))
 
 
-def _measured(verdict: Verdict, measures: Iterable[tuple[str, Measure]]) -> Verdict:
+def measured(verdict: Verdict, measures: Iterable[tuple[str, Measure]]) -> Verdict:
     """The verdict with what stages measured: a record has the highest score of its fields; it is abstained on where no field has one."""
     scores: dict[str, float] = {}
     remarks: dict[str, set[str]] = {}

@@ -41,6 +41,7 @@ OWNED = 5
 CODES = 0x3400
 """Characters that have a class and a reading in the table; above there are Han and Hangul."""
 
+_MARKUP = 300  # bytes of a piece of mark-up at most
 _MOST = 40  # letters of a word; what is longer is no word
 _PRIME = np.uint64(0x100000001B3)
 _SEED = np.uint64(0xCBF29CE484222325)
@@ -113,6 +114,12 @@ def _features(data, start, end, classes, readings, glue, counts, buckets):  # ty
                 letters = 0
             if what != NONE:
                 counts[what] += 1
+            if lead == 60 and at + 1 < end and (97 <= data[at + 1] | 32 < 123 or data[at + 1] == 47 or data[at + 1] == 33):
+                closed = at + 1
+                while closed < end and closed < at + _MARKUP and data[closed] != 62:
+                    closed += 1
+                if closed < end and data[closed] == 62:
+                    at, lead = closed, data[closed]  # mark-up says nothing about the language
         before = lead
         at += width
     return kept

@@ -100,7 +100,7 @@ class Layout:
             said = value.get(key)
             if type(said) is str and len(said) <= _LONGEST_NAME:
                 fields = (*fields, Field(key, said, PROVENANCE))
-        meta = {"source": name}
+        meta: dict[str, Any] = {"source": name, "row": row}
         for what, ways in self._told:
             for way in ways:
                 if (said := _said(value, way)) is not None:

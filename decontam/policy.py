@@ -8,11 +8,11 @@ only harden a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator, ConfigDict
@@ -61,12 +61,15 @@ class Row:
     """The path of the shard, as the input was named."""
     strength: NamedStrength = Strength.MENTION
     """At least this strong."""
+    score: Annotated[float, Ge(0), Le(1)] = 0.0
+    """At least this score: of rules 1 or what their validator says, of known texts containment, of synthetic text a probability."""
     redaction: Mode | None = None
     """What replaces the values that this row redacts, where it is not what the policy says."""
 
-    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str) -> bool:
+    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str, score: float) -> bool:
         return (
             strength >= self.strength
+            and score >= self.score
             and fnmatchcase(name, self.rule)
             and fnmatchcase(kind, self.kind)
             and fnmatchcase(provider, self.provider)
@@ -142,15 +145,15 @@ class Embedded:
     share: Annotated[float, Ge(0), Le(1)]
     action: NamedAction
 
-    def spares(self, findings: Sequence[Finding], texts: Mapping[str, str]) -> set[int]:
-        """Indices of the findings that are such samples."""
+    def spares(self, findings: Sequence[Finding], lengths: Mapping[str, int]) -> set[int]:
+        """Indices of the findings that are such samples; `lengths` are those of the texts, in characters."""
         extents: dict[str, list[Span]] = {}
         samples = []
         for index, finding in enumerate(findings):
             if finding.stage == self.stage and finding.strength > Strength.MENTION and "extent" in finding.detail:
                 extents.setdefault(finding.field, []).append(extent_of(finding))
                 samples.append(index)
-        small = {path for path, spans in extents.items() if covered(spans) < self.share * len(texts.get(path, ""))}
+        small = {path for path, spans in extents.items() if covered(spans) < self.share * lengths.get(path, 0)}
         return {index for index in samples if findings[index].field in small}
 
 
@@ -168,6 +171,14 @@ class MaskLimit:
     above: NamedAction
 
 
+@dataclass(frozen=True, config=_STRICT)
+class Sites:
+    """Files that name sites, as `decontam sites --write` makes them."""
+
+    block: str | None = None
+    suspect: str | None = None
+
+
 Forced = Mapping[tuple[str, Span], Mode]
 _FREE: Forced = MappingProxyType({})
 
@@ -183,7 +194,29 @@ def _hashed(findings: tuple[Finding, ...], texts: Mapping[str, str], redactor: R
 
 
 def _settled(finding: Finding, strength: Strength, reason: str) -> Finding:
-    return replace(finding, strength=strength, detail={**finding.detail, "settled": reason})
+    """The finding with another strength; its detail says why, and what it was, so that it can be decided again."""
+    was = finding.detail.get("was", finding.strength.name.lower())
+    return replace(finding, strength=strength, detail={**finding.detail, "settled": reason, "was": was})
+
+
+def _measured(findings: Iterable[Finding], lengths: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Findings that may be samples, with the length of their text (`of`)."""
+    return tuple(
+        replace(finding, detail={**finding.detail, "of": lengths.get(finding.field, 0)}) if "extent" in finding.detail else finding
+        for finding in findings
+    )
+
+
+Allowing = Callable[[Finding], Allowance | None]
+
+
+class Weighed(NamedTuple):
+    """What findings cost: `action` all together, `actions` and `rows` each, `samples` the indices of those that are such."""
+
+    action: Action
+    actions: list[Action]
+    rows: list[Row]
+    samples: set[int]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -198,6 +231,7 @@ class Policy:
     placeholder: str = "<{kind}>"
     redaction: Mode = "type"
     key: KeySource | None = None
+    sites: Sites = Sites()
 
     @property
     def modes(self) -> set[Mode]:
@@ -210,21 +244,31 @@ class Policy:
 
     def row(self, finding: Finding, source: str = "") -> Row:
         """The row that says what a finding costs by itself."""
-        what = finding.name, finding.kind, finding.provider or "", finding.strength, source
+        what = finding.name, finding.kind, finding.provider or "", finding.strength, source, finding.score
         return next((row for row in self.actions if row.fits(*what)), _NO_ROW)
 
     def _rows(self, findings: Iterable[Finding], source: str) -> list[Row]:
         """The row of each finding; findings that the table cannot tell apart are looked up once."""
-        known: dict[tuple[str, str, str, str | None, Strength], Row] = {}
+        known: dict[tuple[str, str, str, str | None, Strength, float], Row] = {}
         rows = []
         for finding in findings:
-            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength
+            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength, finding.score
             if alike not in known:
                 known[alike] = _NO_ROW if finding.strength == Strength.MENTION else self.row(finding, source)
             rows.append(known[alike])
         return rows
 
     def settle(self, record: Record, findings: Iterable[Finding], source: str) -> tuple[Finding, ...]:
+        texts = {path: text for path, text, _ in record.fields}
+
+        def allowance(finding: Finding) -> Allowance | None:
+            value = texts.get(finding.field, "")[slice(*finding.span)]
+            return next((allowed for allowed in self.allow if allowed.covers(finding, source, value)), None)
+
+        return self.settled(findings, allowance)
+
+    def settled(self, findings: Iterable[Finding], allowance: Allowing) -> tuple[Finding, ...]:
+        """The findings with what they count as; `allowance` says which one covers a finding."""
         settled = [
             _settled(finding, Strength.MENTION, f"mention: {finding.detail['mention']}") if "mention" in finding.detail else finding
             for finding in findings
@@ -233,15 +277,9 @@ class Policy:
             for index in combination.raised(settled):
                 if settled[index].strength < combination.becomes:
                     settled[index] = _settled(settled[index], combination.becomes, combination.why)
-        return tuple(self._allowed(record, settled, source)) if self.allow else tuple(settled)
+        return tuple(self._allowed(settled, allowance)) if self.allow else tuple(settled)
 
-    def _allowed(self, record: Record, findings: list[Finding], source: str) -> Iterable[Finding]:
-        texts = {path: text for path, text, _ in record.fields}
-
-        def allowance(finding: Finding) -> Allowance | None:
-            value = texts.get(finding.field, "")[slice(*finding.span)]
-            return next((allowed for allowed in self.allow if allowed.covers(finding, source, value)), None)
-
+    def _allowed(self, findings: list[Finding], allowance: Allowing) -> Iterable[Finding]:
         # A provider excuses its findings only where nothing conclusive points to somebody else.
         stranger = any(f.strength == Strength.CONCLUSIVE and f.provider and allowance(f) is None for f in findings)
         for finding in findings:
@@ -262,12 +300,27 @@ class Policy:
         """The verdict on a record, from everything that was found in it. `forced` overrules how some spans are redacted."""
         source = str(record.meta.get("source", ""))
         settled = self.settle(record, findings, source)
+        texts = {path: text for path, text, _ in record.fields}
+        lengths = {path: len(text) for path, text in texts.items()}
+        action, actions, rows, samples = self.weigh(settled, lengths, source)
+        provider = attributed(settled)
+        told = _hashed(_measured(resolved(settled, provider), lengths), texts, redactor)
+        if action != Action.REDACT:
+            return Verdict(action, told, provider=provider)
+        cut: list[tuple[Finding, Mode]] = [
+            (replace(finding, span=extent_of(finding)), "type") if index in samples else (finding, row.redaction or self.redaction)
+            for index, (finding, row, does) in enumerate(zip(settled, rows, actions, strict=True))
+            if does == Action.REDACT
+        ]
+        return Verdict(action, told, redactions=self._replaced(cut, texts, redactor, forced), provider=provider)
+
+    def weigh(self, settled: Sequence[Finding], lengths: Mapping[str, int], source: str) -> Weighed:
+        """What settled findings cost, in texts of so many characters."""
         rows = self._rows(settled, source)
         actions = [row.action for row in rows]
-        texts = {path: text for path, text, _ in record.fields}
         samples: set[int] = set()
         for embedded in self.embedded:
-            spared = embedded.spares(settled, texts)
+            spared = embedded.spares(settled, lengths)
             samples |= spared
             actions = [min(does, embedded.action) if index in spared else does for index, does in enumerate(actions)]
         action = max(actions, default=Action.KEEP)
@@ -279,16 +332,7 @@ class Policy:
             }
             if len(masked) > limit.spans:
                 action = max(action, limit.above)
-        provider = attributed(settled)
-        told = _hashed(resolved(settled, provider), texts, redactor)
-        if action != Action.REDACT:
-            return Verdict(action, told, provider=provider)
-        cut: list[tuple[Finding, Mode]] = [
-            (replace(finding, span=extent_of(finding)), "type") if index in samples else (finding, row.redaction or self.redaction)
-            for index, (finding, row, does) in enumerate(zip(settled, rows, actions, strict=True))
-            if does == Action.REDACT
-        ]
-        return Verdict(action, told, redactions=self._replaced(cut, texts, redactor, forced), provider=provider)
+        return Weighed(action, actions, rows, samples)
 
     def _replaced(
         self, cut: Iterable[tuple[Finding, Mode]], texts: Mapping[str, str], redactor: Redactor, forced: Forced

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decontam.tally import OUTCOMES, Tally
+from decontam.tally import OUTCOMES, Tally, total
 
 SCHEMA = 1
 _RULES_SHOWN = 12  # of each stage, in a terminal
@@ -14,16 +14,16 @@ _RULES_SHOWN = 12  # of each stage, in a terminal
 def report(results: Iterable[Mapping[str, Any]], failed: Mapping[str, str], wall: float) -> dict[str, Any]:
     """The numbers of a run, from the results of its shards. `wall` is in seconds."""
     results = list(results)
-    total = sum((Tally.from_dict(result["tally"]) for result in results), Tally())
+    summed = total(Tally.from_dict(result["tally"]) for result in results)
     seconds: dict[str, float] = {}
     for result in results:
         for name, spent in result["seconds"].items():
             seconds[name] = seconds.get(name, 0.0) + spent
     return {
         "schema": SCHEMA,
-        "balanced": total.balanced,
+        "balanced": summed.balanced,
         "shards": {"done": len(results), "failed": len(failed)},
-        "tally": total.to_dict(),
+        "tally": summed.to_dict(),
         "problems": {result["input"]["name"]: result["problem"] for result in results if result["problem"]} | dict(failed),
         "unscreened": sorted({path for result in results for path in result["unscreened"]}),
         "reencoded": {result["input"]["name"]: result["reencoded"] for result in results if result["reencoded"]},

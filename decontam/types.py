@@ -42,6 +42,26 @@ class Record(NamedTuple):
     meta: Mapping[str, Any] = _NOTHING
 
 
+class Reference(NamedTuple):
+    """A text that must not be in training data, and where it stands."""
+
+    id: str
+    """Of the record; unique in its source where the source allows."""
+    text: str
+    """What is indexed."""
+    source: str
+    """The file, as it was named."""
+    start: int = 0
+    end: int = 0
+    """The record's bytes in the source, decompressed; 0, 0 where it has none (Parquet: the row is in `id`)."""
+    part: str = "response"
+    """response, prompt, question, answer, choices, passage or text"""
+    provider: str | None = None
+    model: str | None = None
+    time: str | None = None
+    """ISO 8601, UTC"""
+
+
 class Strength(IntEnum):
     """How much a finding says by itself. MENTION: the text talks about the thing rather than being it."""
 

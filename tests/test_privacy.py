@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from decontam.config import load_config, rules_of
+from decontam.figures.gather import gathered
+from decontam.figures.page import html
 from decontam.prove import examples
 
 from .conftest import shard
@@ -97,6 +99,13 @@ def test_no_planted_value_is_in_what_holds_no_text(kind: str, done: tuple[Path, 
     for file in files:
         content = str(pq.read_table(file).to_pylist()) if file.suffix == ".parquet" else file.read_text()
         assert [] == leaks(content), file
+
+
+def test_no_planted_value_is_in_a_report(done: tuple[Path, str]) -> None:
+    figures = gathered([str(done[0])])
+
+    assert len(figures["examples"]) > 20
+    assert [] == leaks(html(figures))
 
 
 def test_findings_know_every_value_by_its_keyed_hash(done: tuple[Path, str]) -> None:

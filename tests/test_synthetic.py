@@ -171,7 +171,7 @@ def test_every_record_has_a_score_or_a_reason_and_they_are_counted() -> None:
     verdict = chain.screen(record)
 
     assert sure().measure(view(MODEL)).score == verdict.scores["synthetic"]
-    assert {"synthetic/scored": 2, "synthetic/abstained: short": 1} == dict(tally.remarks)
+    assert {"synthetic/scored": 2, "synthetic/language: en": 2, "synthetic/abstained: short": 1} == dict(tally.remarks)
     assert tally == Tally.from_dict(tally.to_dict())
 
 
@@ -262,11 +262,11 @@ def test_a_second_opinion_is_asked_about_the_band_between_the_thresholds_alone(f
     stage = loaded(thresholds={"en": {"strong": 99.0, "weak": at}}, second_opinion={"model": path}, passages=False)
     model.asked = 0
 
-    assert ("scored",) == stage.measure(view(HUMAN)).remarks
+    assert ("scored", "language: en") == stage.measure(view(HUMAN)).remarks
     assert 0 == model.asked
     found = view(MODEL)
     assert [Strength.STRONG] == [finding.strength for finding in stage.inspect(found)]
-    assert ("scored", "second opinion agreed") == stage.measure(found).remarks
+    assert ("scored", "language: en", "second opinion agreed") == stage.measure(found).remarks
     assert 1 == model.asked
 
 

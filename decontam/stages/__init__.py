@@ -15,6 +15,8 @@ STAGES: dict[str, str] = {
     # Before personal data: a URL's password must not be taken for the local part of an address.
     "secrets": "decontam.stages.secrets:Secrets",
     "pii": "decontam.stages.pii:Pii",
+    # After the rules, whose scan is cheaper; it looks at words, not at patterns.
+    "known": "decontam.stages.known:Known",
     # Last: it weighs a text as a whole, and needs nothing of the others.
     "synthetic": "decontam.stages.synthetic:Synthetic",
 }

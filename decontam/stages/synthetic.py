@@ -140,7 +140,7 @@ class Synthetic:
     def _weighed(self, view: View, read: Reading, found: Tokens, words: Prose, calibration: Language, band: Band) -> _Judged:
         score = self.scorer.score(view, words)
         probability = band.probability(score)
-        remarks = ["scored"]
+        remarks = ["scored", f"language: {read.language}"]
         findings = []
         if score >= band.weak.at:
             strong = score >= band.strong.at

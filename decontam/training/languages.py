@@ -49,7 +49,7 @@ _OWNERS = {
     "MYANMAR": "my", "KHMER": "km", "ETHIOPIC": "am",
 }  # fmt: skip
 _BY_SCRIPT = {"zh", "ja", "ko", "yue", *_OWNERS.values()}
-_ENGLISH = re.compile(r"\b(?:the|and|of|is|to)\b", re.IGNORECASE)
+_ENGLISH = re.compile(r"\bthe\b", re.IGNORECASE)
 _TEXTS, _LONGEST = 1500, 20_000  # of one language and source; characters of one
 _PIECES = (50, 100, 200, 400)  # characters
 _ROUNDS = 4
@@ -117,7 +117,7 @@ def _train(starts, buckets, labels, order, weights, squares, rate, decay):  # ty
 
 
 def _label(tag: str) -> str:
-    found = named(tag) or UNSURE
+    found = "hr" if tag.lower().startswith("sr-lat") else named(tag) or UNSURE  # Serbian in Latin letters
     found = SAME.get(found, found)
     return found if found in NAMES else UNSURE
 
@@ -176,12 +176,12 @@ def read(paths: Iterable[Path]) -> dict[str, dict[str, list[str]]]:
 
 
 def left_in_english(text: str) -> bool:
-    """Whether a text that is said to be in another language was not translated, or half of it.
+    """Whether a text that is said to be in another language was not translated, or a good part of it.
 
-    >>> left_in_english("The title of the page"), left_in_english("Kate sagte: The End. Dann ging sie nach Hause, ohne sich umzusehen.")
+    >>> left_in_english("De titel. The title of the page."), left_in_english("De titel van de pagina.")
     (True, False)
     """
-    return len(_ENGLISH.findall(text)) * 60 > len(text)
+    return len(_ENGLISH.findall(text)) * 400 > len(text)
 
 
 def _lines(file: Source) -> Iterable[bytes]:

@@ -83,7 +83,7 @@ def test_a_human_text_is_not_found_and_has_a_score() -> None:
         ("1024 17.5 3.3 2048 18.1 3.9\n" * 60, "en", "table"),
         ("eggs and milk\nwhite bread\ntwo onions\n" * 60, "en", "list"),
         (MODEL, "eo", "language not calibrated"),
-        ("zxq vrb " * 300, None, "language unknown"),
+        ("ᚠᚢᚦ ᚨᚱᚲ " * 300, None, "language unknown"),
         ("他们说。" * 140, "zh", "short"),
     ],
 )

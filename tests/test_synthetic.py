@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from decontam.calibration import Band, Language, Threshold, least, overridden, plain
 from decontam.chain import Chain
+from decontam.cli.scan import command as scan
 from decontam.config import artefacts_of, chain_of, fingerprint, load_config, rules_of
 from decontam.errors import ArtefactError, ConfigError
 from decontam.model import BITS, BUILTIN, Weights, digest_of, ngrams, written
@@ -81,7 +83,7 @@ def test_a_human_text_is_not_found_and_has_a_score() -> None:
         ("1024 17.5 3.3 2048 18.1 3.9\n" * 60, "en", "table"),
         ("eggs and milk\nwhite bread\ntwo onions\n" * 60, "en", "list"),
         (MODEL, "eo", "language not calibrated"),
-        ("zxq vrb " * 300, None, "language unknown"),
+        ("ᚠᚢᚦ ᚨᚱᚲ " * 300, None, "language unknown"),
         ("他们说。" * 140, "zh", "short"),
     ],
 )
@@ -169,7 +171,7 @@ def test_every_record_has_a_score_or_a_reason_and_they_are_counted() -> None:
     verdict = chain.screen(record)
 
     assert sure().measure(view(MODEL)).score == verdict.scores["synthetic"]
-    assert {"synthetic/scored": 2, "synthetic/abstained: short": 1} == dict(tally.remarks)
+    assert {"synthetic/scored": 2, "synthetic/language: en": 2, "synthetic/abstained: short": 1} == dict(tally.remarks)
     assert tally == Tally.from_dict(tally.to_dict())
 
 
@@ -260,11 +262,11 @@ def test_a_second_opinion_is_asked_about_the_band_between_the_thresholds_alone(f
     stage = loaded(thresholds={"en": {"strong": 99.0, "weak": at}}, second_opinion={"model": path}, passages=False)
     model.asked = 0
 
-    assert ("scored",) == stage.measure(view(HUMAN)).remarks
+    assert ("scored", "language: en") == stage.measure(view(HUMAN)).remarks
     assert 0 == model.asked
     found = view(MODEL)
     assert [Strength.STRONG] == [finding.strength for finding in stage.inspect(found)]
-    assert ("scored", "second opinion agreed") == stage.measure(found).remarks
+    assert ("scored", "language: en", "second opinion agreed") == stage.measure(found).remarks
     assert 1 == model.asked
 
 
@@ -278,6 +280,16 @@ def test_a_fasttext_model_can_be_the_model_and_needs_thresholds(fasttext: tuple[
     assert [] == list(stage.inspect(view(HUMAN)))
     with pytest.raises(ArtefactError, match="no label __label__ai; it has __label__human, __label__llm"):
         loaded(model=path, label="__label__ai", thresholds={"en": {"strong": 2.0}})
+
+
+def test_scan_names_what_weighed_most_and_why_there_is_no_score(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("stages: {synthetic: {options: {thresholds: {en: {strong: -9.0, weak: -9.5}}}}}")
+    (tmp_path / "x.jsonl").write_text(json.dumps({"id": "long", "text": MODEL}) + "\n" + json.dumps({"id": "brief", "text": "No."}) + "\n")
+    done = CliRunner().invoke(scan, [str(tmp_path / "x.jsonl"), "--config", str(tmp_path / "c.yaml"), "--all"])
+
+    assert "weighed most: ⟦" in done.output
+    assert "synthetic/scored" in done.output
+    assert "synthetic/abstained: short" in done.output
 
 
 def test_an_order_of_records_changes_nothing() -> None:

@@ -30,7 +30,7 @@ def _told(rows: Iterable[Sequence[object]], head: Sequence[str]) -> None:
     for row in rows:
         shown.add_row(*(printable(str(value)) for value in row))
     console = Console(highlight=False, markup=False)
-    console.print(shown, width=max(console.width, 140))
+    console.print(shown, width=max(console.width, 180))
 
 
 def _group(group: Group) -> tuple[object, ...]:

@@ -123,6 +123,9 @@ def _words(records: Iterator[tuple[str, Record | Unreadable]], chain: Chain, rul
         if verdict.findings or show_all:
             shown += 1
             _show(console, record, verdict, rules)
+            if show_all:
+                told = [*(f"{stage} {score:.4f}" for stage, score in verdict.scores.items()), *verdict.remarks]
+                console.print(Text(f"    {', '.join(told)}", "dim") if told else "")
     console.print(f"{screened:,} records, {shown:,} shown" if show_all else f"{screened:,} records, {shown:,} with findings")
     return worst
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from decontam.model import Model
 from decontam.training.corpus import Sources
 from decontam.training.thresholds import wilson
+
+TRIED = Path(__file__).parent / "tried.md"
+"""What was tried and with which result, in words; experiments leave no trace in a model file."""
 
 _RATES = ("AUROC", "own 1 %", "own 0.1 %", "weak threshold", "strong threshold")
 _ABOUT = """# Model card: synthetic text
@@ -99,4 +103,4 @@ def card(models: Sequence[Model], table: Sources) -> str:
     for model in models:
         for language in model.header["languages"]:
             lines += _loso(model, language)
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join([*lines, TRIED.read_text("utf-8")]).rstrip() + "\n"

@@ -238,5 +238,14 @@ def serve(review: Review, sock: socket.socket, token: str) -> None:
     except ImportError:
         raise InputError("this needs starlette and uvicorn; install decontam[review]") from None
     app: Any = app_of(review, token, sock.getsockname()[1])
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, date_header=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app,
+        log_level="error",  # who ends it knows
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
     uvicorn.Server(config).run(sockets=[sock])

@@ -547,7 +547,6 @@ def test_each_page_has_a_nonce_of_its_own(ask: Callable) -> None:
 def test_it_listens_on_this_machine_alone() -> None:
     with listening(0) as sock:
         assert "127.0.0.1" == sock.getsockname()[0]
-        sock.listen()
         with pytest.raises(InputError, match="--port"):
             listening(sock.getsockname()[1])
 
@@ -622,19 +621,23 @@ def test_tables_of_others_in_the_same_place_are_left_alone(screen_files: Callabl
 
 def test_the_command_answers_to_its_address_and_ends_when_told(out: Path) -> None:
     command = [sys.executable, "-m", "decontam", "quarantine", "serve", str(out), "--sample", "5", "--reviewer", "ada"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout is not None
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
         address = server.stdout.readline().strip()
         port = int(address.partition("127.0.0.1:")[2].partition("/")[0])
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", address.partition(str(port))[2])
-        cookie = connection.getresponse().headers["set-cookie"].partition(";")[0]
-        connection.close()
+        answer = connection.getresponse()
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        answer.read()
         connection.request("GET", "/api/about", headers={"cookie": cookie})
         about = json.loads(connection.getresponse().read())
         connection.close()
         server.send_signal(signal.SIGINT)
 
         assert 130 == server.wait(timeout=60)
+    finally:
+        server.kill()
+        server.communicate()
     assert ("ada", True, 5) == (about["reviewer"], about["sample"], about["records"])
     assert 0o600 == (out / "review/verdicts.sqlite").stat().st_mode & 0o777

@@ -225,6 +225,7 @@ def listening(port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((HOST, port))
+        sock.listen()  # who is told the address may come at once
     except OSError as error:
         sock.close()
         raise InputError(f"--port {port}: {error.strerror}; name another one, or none") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -422,7 +423,7 @@ def test_the_command_names_sites(run_of: Path, tmp_path: Path) -> None:
     assert 0.35 < rows[0]["share"] < 0.7
     assert rows == [json.loads(line) for line in places[".jsonl"].read_text("utf-8").splitlines()]
     assert ["half.com", "model.com"] == places[".txt"].read_text("utf-8").split()
-    assert [row["site"] for row in rows] == [row["site"] for row in csv.DictReader(places[".csv"].read_text("utf-8").splitlines())]
+    assert [row["site"] for row in rows] == [row["site"] for row in csv.DictReader(io.StringIO(places[".csv"].read_text("utf-8")))]
     import pyarrow.parquet as pq
 
     assert rows == pq.read_table(places[".parquet"]).to_pylist()

@@ -347,7 +347,7 @@ def _write_places(work: Work, writer: _Writer, maps: Sequence[Array], short: Arr
             )
             hidden = np.concatenate([np.empty(0, np.uint16), *(_hidden(run, part) for run, part in zip(work.runs, inside, strict=True))])
             if len(work.runs) > 1:
-                order = np.argsort(hashes, kind="stable")
+                order = np.argsort(hashes)
                 hashes, places, hidden = hashes[order], places[order], hidden[order]
             common = _common(work, [slice(cuts[number], cuts[number + 1]) for cuts in background_cuts])
             earlier = before[before_cut[number] : before_cut[number + 1]]
@@ -400,7 +400,7 @@ def _common(work: Work, inside: Sequence[slice]) -> Array:
         return np.empty(0, np.uint64)
     hashes = np.concatenate([run[0][part] for run, part in zip(work.background, inside, strict=True)])
     numbers = np.concatenate([run[1][part] for run, part in zip(work.background, inside, strict=True)])
-    order = np.argsort(hashes, kind="stable")
+    order = np.lexsort((numbers, hashes))
     out = np.empty(len(hashes), np.uint64)
     count = _frequent(hashes[order], numbers[order], work.notes["common"], out)
     return out[:count]

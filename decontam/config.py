@@ -314,6 +314,7 @@ def chain_of(config: Config, today: date | None = None, without: AbstractSet[str
 
     Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
     """
+    listed = sites_of(config)
     rules = tuple(rule for rule in rules_of(config) if rule.name not in without)
     scanner = _scanner(rules)
     known = {**STAGES, **third_party()}
@@ -330,7 +331,7 @@ def chain_of(config: Config, today: date | None = None, without: AbstractSet[str
             if stage is not None:
                 stages.append(stage)
     lists = tuple(known for known, _ in _lists(current, key))
-    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists, sites_of(config))
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists, listed)
 
 
 def sites_of(config: Config) -> SiteLists | None:

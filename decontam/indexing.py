@@ -64,7 +64,7 @@ class _Sorter:
 
     def finish(self) -> None:
         if self._count:
-            order = np.argsort(self._hashes[: self._count], kind="stable")
+            order = np.argsort(self._hashes[: self._count])  # equal ones are put in order when they are merged
             self._spill(self._hashes[: self._count][order], self._places[: self._count][order])
             self._count = 0
 

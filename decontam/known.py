@@ -72,12 +72,14 @@ def bloom_block(hash, blocks):  # type: ignore[no-untyped-def]
 def _sifted(hashes, bloom, passed):  # type: ignore[no-untyped-def]
     """Write the places in `hashes` of those that the filter lets through; their number."""
     blocks = np.uint64(len(bloom))
+    words = np.empty(len(hashes), np.uint64)
+    for at in range(len(hashes)):  # nothing but reading, so that many reads wait for memory at once
+        words[at] = bloom[bloom_block(hashes[at], blocks)]
     count = 0
     for at in range(len(hashes)):
-        hash = hashes[at]
-        mask = bloom_mask(hash)
+        mask = bloom_mask(hashes[at])
         passed[count] = at
-        count += 1 if bloom[bloom_block(hash, blocks)] & mask == mask else 0
+        count += 1 if words[at] & mask == mask else 0
     return count
 
 

@@ -132,6 +132,21 @@ def _scores(buckets, weights, scores):  # type: ignore[no-untyped-def]
             scores[language] += weights[bucket, language]
 
 
+@kernel
+def _likeliest(buckets, weights, scores, scale):  # type: ignore[no-untyped-def]
+    """The column with the highest score over some buckets, and its probability. `scores` are noughts."""
+    _scores(buckets, weights, scores)
+    languages, found = len(scores), len(buckets)
+    best = 0
+    for language in range(languages):
+        if scores[language] > scores[best]:
+            best = language
+    total = 0.0
+    for language in range(languages):
+        total += np.exp((scores[language] - scores[best]) * scale / np.sqrt(max(found, 1)))
+    return best, 1.0 / total
+
+
 class Model(NamedTuple):
     """`names` of the languages of the columns of `weights`, `owners` of the classes from OWNED on; `scale` of an integer weight."""
 
@@ -168,16 +183,16 @@ def slices(size: int) -> tuple[tuple[int, int], ...]:
 
 def features(
     data: bytes, classes: np.ndarray[Any, Any], readings: np.ndarray[Any, Any], owned: int
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Counts of characters by class, and the buckets of the trigrams and words of a text."""
+) -> tuple[list[int], np.ndarray[Any, Any], int]:
+    """Counts of characters by class; the buckets of the trigrams and words of a text, and how many there are."""
     raw = np.frombuffer(data, np.uint8)
     counts = np.zeros(OWNED + owned, np.int64)
-    parts = []
+    buckets = np.empty(4 * SLICE + 32, np.int32)
+    found = 0
     for first, last in slices(len(data)):
         start, end = _whole(data, first), _whole(data, last)
-        buckets = np.empty(2 * (end - start) + 4, np.int32)
-        parts.append(buckets[: _features(raw, start, end, classes, readings, _glue(), counts, buckets)])
-    return counts, parts[0] if len(parts) == 1 else np.concatenate(parts)
+        found += _features(raw, start, end, classes, readings, _glue(), counts, buckets[found:])
+    return counts.tolist(), buckets, found
 
 
 def _whole(data: bytes, at: int) -> int:
@@ -190,30 +205,22 @@ def _whole(data: bytes, at: int) -> int:
 def identified(data: bytes) -> tuple[str, float]:
     """The language of UTF-8 `data`, and how sure that is, 0 to 1. `und` with a low number where there is no telling."""
     model = _model()
-    counts, buckets = features(data, model.classes, model.readings, len(model.owners))
-    han, kana, hangul = (int(counts[each]) for each in (HAN, KANA, HANGUL))
-    weighed = {name: float(n) for name, n in zip(model.owners, counts[OWNED:], strict=True) if n}
-    modelled = float(counts[MODELLED])
-    eastern = "ko" if hangul * 2 > han + kana else "ja" if kana > _KANA * (han + kana) else "zh"
-    weighed[eastern] = han * _WEIGHTS["han"] + kana * _WEIGHTS["kana"] + hangul * _WEIGHTS["hangul"]
-    total = sum(weighed.values()) + modelled
+    counts, buckets, found = features(data, model.classes, model.readings, len(model.owners))
+    han, kana, hangul, modelled = counts[HAN], counts[KANA], counts[HANGUL], counts[MODELLED]
+    best = "ko" if hangul * 2 > han + kana else "ja" if kana > _KANA * (han + kana) else "zh"
+    most = han * _WEIGHTS["han"] + kana * _WEIGHTS["kana"] + hangul * _WEIGHTS["hangul"]
+    owned = max(counts[OWNED:])
+    total = most + sum(counts[OWNED:]) + modelled
     if total < _LEAST:
         return UNSURE, 0.0
-    best = max(weighed, key=lambda name: weighed[name])
-    if weighed[best] >= modelled:
-        sure = weighed[best] / total
+    if owned > most:
+        best, most = model.owners[counts.index(owned, OWNED) - OWNED], owned
+    if most >= modelled:
+        sure = most / total
     else:
-        best, sure = _most_likely(model, buckets)
-        sure *= modelled / total
+        column, likely = _likeliest(buckets[:found], model.weights, np.zeros(len(model.names), np.int32), model.scale)
+        best, sure = model.names[column], likely * modelled / total
     return (best, sure) if sure >= SURE and best != UNSURE else (UNSURE, sure if best == UNSURE else 1 - sure)
-
-
-def _most_likely(model: Model, buckets: np.ndarray[Any, Any]) -> tuple[str, float]:
-    scores = np.zeros(len(model.names), np.int32)
-    _scores(buckets, model.weights, scores)
-    logits = scores * (model.scale / max(len(buckets), 1) ** 0.5)
-    best = int(logits.argmax())
-    return model.names[best], float(1 / np.exp(logits - logits[best]).sum())
 
 
 _NO_LANGUAGE = {"", "und", "unknown", "mul", "zxx", "mis", "none", "null", "other", "xx", "un"}

@@ -5,37 +5,22 @@ DuckDB comes with the extra `review`. It loads no extensions here and reads noth
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from decontam import manifest
 from decontam.codecs import CODECS
 from decontam.errors import InputError
 from decontam.files import store_of
 from decontam.folders import Folder
 
 _TABLE = ".parquet"
+_PATTERN = re.compile(r"[*?[]")
 _NUMBERS = re.compile(r"[-_.]*\d[\d_.-]*(?:of[-_.]?\d+)?")
 
 Connection = Any
 """A DuckDB connection; a cursor of one is its own connection to the same tables, for another thread."""
-
-
-def opened(out: str) -> tuple[Folder, dict[str, Any]]:
-    """The output of a run and its manifest. Raises InputError where there is none."""
-    home = Folder(out)
-    try:
-        content = home.read(manifest.NAME)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror or error}") from None
-    if content is None:
-        raise InputError(f"{out}: no {manifest.NAME}; name the --out folder or URL of a run")
-    about: dict[str, Any] = json.loads(content)
-    place = about["config"]["output"].get("quarantine")
-    return (Folder(out, {"quarantine": place}) if place else home), about
 
 
 def connected(threads: int | None = None) -> Connection:
@@ -50,15 +35,16 @@ def connected(threads: int | None = None) -> Connection:
     return duckdb.connect(config=options)
 
 
-def tables_in(folder: Folder, kind: str) -> list[str]:
-    """The shards that have a table of a kind (`findings`, `quarantine`), in order."""
-    names = (name for name in folder.names(kind) if name.endswith(_TABLE) and not name.startswith("."))
-    return sorted(name.removesuffix(_TABLE) for name in names)
+def tables_in(folder: Folder, manifest: Mapping[str, Any], kind: str) -> list[str]:
+    """The shards of a run that have a table of a kind (`findings`, `quarantine`), in order. Others may have tables there, too."""
+    shards = set(manifest["shards"])
+    names = (name.removesuffix(_TABLE) for name in folder.names(kind) if name.endswith(_TABLE))
+    return sorted(shards.intersection(names))
 
 
 def paths_of(connection: Connection, folder: Folder, kind: str, shards: Sequence[str]) -> list[str]:
-    """Where the tables of shards are, as DuckDB may be given them."""
-    paths = [folder.path(f"{kind}/{shard}{_TABLE}") for shard in shards]
+    """Where the tables of shards are, as DuckDB may be given them: it would take a name with * or [ in it for a pattern."""
+    paths = [_PATTERN.sub(r"[\g<0>]", folder.path(f"{kind}/{shard}{_TABLE}")) for shard in shards]
     if paths and "://" in paths[0]:
         fs, _ = store_of(paths[0])
         connection.register_filesystem(fs)

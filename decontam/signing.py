@@ -102,9 +102,11 @@ def signatures(folder: Folder) -> list[dict[str, Any]]:
 
 
 def sign(folder: Folder, signer: Signer, run: str, ledger: str | None = None) -> dict[str, Any]:
-    """Add a signature to those of a run. Raises OSError."""
-    made = signer.signature(run, ledger)
-    content = {"schema": SCHEMA, "signatures": [*signatures(folder), made]}
+    """Add a signature to those of a run, if there is none like it. Raises OSError."""
+    made, before = signer.signature(run, ledger), signatures(folder)
+    if same := next((each for each in before if each["signature"] == made["signature"]), None):  # Ed25519 signs the same the same way
+        return same
+    content = {"schema": SCHEMA, "signatures": [*before, made]}
     with folder.publishing(NAME) as file:
         file.write(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     return made

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import http.client
 import io
 import json
 import math
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -543,7 +547,6 @@ def test_each_page_has_a_nonce_of_its_own(ask: Callable) -> None:
 def test_it_listens_on_this_machine_alone() -> None:
     with listening(0) as sock:
         assert "127.0.0.1" == sock.getsockname()[0]
-        sock.listen()
         with pytest.raises(InputError, match="--port"):
             listening(sock.getsockname()[1])
 
@@ -593,3 +596,48 @@ def test_the_wheel_brings_the_pages() -> None:
     from decontam.quarantine import server
 
     assert {"review.html", "review.css", "review.js", "dump.css"} <= {path.name for path in server._PAGES.iterdir()}
+
+
+def test_names_with_signs_of_patterns_are_names(tmp_path: Path) -> None:
+    shards = {
+        f"{name}.jsonl": [({"id": name, "text": "As an AI"}, [finding("signatures", "x", 0, 2)])]
+        for name in ("a[1]", "a*", "a?", "a1", "{a,b}")
+    }
+    index = Index(str(quarantined(tmp_path / "o[u]t*", shards))).build()
+
+    assert ["a*", "a1", "a?", "a[1]", "{a,b}"] == [row["id"] for row in index.page(Filter())]
+
+
+def test_tables_of_others_in_the_same_place_are_left_alone(screen_files: Callable, tmp_path: Path) -> None:
+    vault = tmp_path / "vault"
+    vault.mkdir()
+    (vault / "theirs.parquet").write_text("no table")
+    screen_files(shard(tmp_path / "in/a.jsonl", [API]), config=load_config(overrides={"output": {"quarantine": str(vault)}}))
+    index = Index(str(tmp_path / "out")).build()
+
+    assert (["a.jsonl"], 1) == (index.shards, index.count)
+    assert CHAT_ID in shown_all(index)[0].texts[0].text
+
+
+def test_the_command_answers_to_its_address_and_ends_when_told(out: Path) -> None:
+    command = [sys.executable, "-m", "decontam", "quarantine", "serve", str(out), "--sample", "5", "--reviewer", "ada"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        address = server.stdout.readline().strip()
+        port = int(address.partition("127.0.0.1:")[2].partition("/")[0])
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection.request("GET", address.partition(str(port))[2])
+        answer = connection.getresponse()
+        cookie = answer.headers["set-cookie"].partition(";")[0]
+        answer.read()
+        connection.request("GET", "/api/about", headers={"cookie": cookie})
+        about = json.loads(connection.getresponse().read())
+        connection.close()
+        server.send_signal(signal.SIGINT)
+
+        assert 130 == server.wait(timeout=60)
+    finally:
+        server.kill()
+        server.communicate()
+    assert ("ada", True, 5) == (about["reviewer"], about["sample"], about["records"])
+    assert 0o600 == (out / "review/verdicts.sqlite").stat().st_mode & 0o777

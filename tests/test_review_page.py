@@ -59,7 +59,7 @@ def quarantined(out: Path, shards: dict[str, list[tuple[dict[str, Any], list[Fin
     """The folder of a run that took these records out."""
     out.mkdir(parents=True, exist_ok=True)
     config = load_config(overrides={"quarantine": {"secrets": "keep"}}).to_dict()
-    (out / "manifest.json").write_text(json.dumps({"began": "2026-11-01T12:00:00+00:00", "config": config}))
+    (out / "manifest.json").write_text(json.dumps({"began": "2026-11-01T12:00:00+00:00", "config": config, "shards": list(shards)}))
     for shard, records in shards.items():
         with tables.Table(Folder(str(out)), f"quarantine/{shard}.parquet", tables.quarantine_schema, private=True) as table:
             for row, (record, found) in enumerate(records):
@@ -235,6 +235,7 @@ def test_a_reviewer_works_by_keys(browser: Any, ordinary: Path) -> None:
         assert {"ada"} == {event.reviewer for event in log.events()}
         assert "2 of 233 judged" == page.locator("#done").text_content()
         assert ["confirm", "release"] == page.locator("#rows .said").all_text_contents()
+        page.wait_for_selector(".facet >> text=release")
         assert ([], []) == (watch.happened, watch.strangers)
         page.context.close()
 

@@ -159,4 +159,5 @@ def test_the_command_takes_the_config_of_the_earlier_run(tmp_path: Path) -> None
 
     assert (0, 0, 2) == (first.returncode, second.returncode, both.returncode), second.stderr
     assert "2 records: kept 2" in second.stdout
+    assert "other code" not in second.stderr
     assert "name no other inputs" in both.stderr

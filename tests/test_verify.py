@@ -99,6 +99,15 @@ def key_files(folder: Path, name: str) -> tuple[Path, Path]:
     return private, public
 
 
+def test_signing_twice_with_one_key_is_signing_once(screen_files: Callable, tmp_path: Path) -> None:
+    private, _ = key_files(tmp_path, "k")
+    path = shard(tmp_path / "in/a.jsonl", [HUMAN])
+    for _ in range(2):
+        screen_files(path, sign_key=str(private))
+
+    assert 1 == len(json.loads((tmp_path / "out/proof/signatures.json").read_bytes())["signatures"])
+
+
 def test_a_changed_signature_does_not_hold(screen_files: Callable, tmp_path: Path) -> None:
     private, public = key_files(tmp_path, "k")
     screen_files(shard(tmp_path / "in/a.jsonl", MIXED), config=load_config(None, TOLERANT))

@@ -16,6 +16,7 @@ import orjson
 
 from decontam import manifest, proof, signing
 from decontam.audit import history
+from decontam.audit.detectors import artefacts_of, is_armed
 from decontam.audit.verify import Verified
 from decontam.errors import InputError
 from decontam.finished import Finished
@@ -24,7 +25,6 @@ from decontam.quarantine import ledger
 from decontam.quarantine.teach import precision
 from decontam.quarantine.verdicts import Verdicts, state_of
 from decontam.rates import wilson
-from decontam.stages import STAGES, stage_class, third_party
 from decontam.tally import OUTCOMES
 
 SCHEMA = 1
@@ -108,7 +108,7 @@ def _detector(stage: str, about: Mapping[str, Any], known: Mapping[str, Any]) ->
         "enabled": options["enabled"],
         "rules": len(rules),
         "disabled_rules": list(options["disable"]),
-        "artefacts": _artefacts(stage, about),
+        "artefacts": artefacts_of(stage, about),
         "measured": None,
     }
     if figures is not None:
@@ -182,7 +182,7 @@ def _unknown(about: Mapping[str, Any], report: Mapping[str, Any], tally: Mapping
     for name, options in stages.items():
         if not options["enabled"]:
             yield f"The stage {name} did not run; what it would have found is unknown."
-        elif not _armed(name, about):
+        elif not is_armed(name, about):
             yield f"The stage {name} had no rules and no artefacts to look with, and found nothing."
         elif name not in (known.get("stages") or {}):
             yield f"How much the stage {name} finds, and how often it is wrong, was {NOT_MEASURED} for this release."
@@ -199,19 +199,6 @@ def _unknown(about: Mapping[str, Any], report: Mapping[str, Any], tally: Mapping
         yield f"{len(about['config']['policy']['allow'])} allowances made findings count as no harm; whoever granted them answers for that."
     if about["config"]["output"]["kept"] == "none":
         yield "No shards were kept: whether the rows to drop were dropped is not known here."
-
-
-def _armed(stage: str, about: Mapping[str, Any]) -> bool:
-    """Whether a stage had anything to look with."""
-    return bool(_artefacts(stage, about)) or any(name.startswith(f"{stage}/") for name in about["rules"])
-
-
-def _artefacts(stage: str, about: Mapping[str, Any]) -> dict[str, str]:
-    """The files that a stage read beside its packs: those that are named after it, or all of a group that is its own."""
-    known = {**STAGES, **third_party()}
-    group = getattr(stage_class(known[stage]), "artefact_group", None) if stage in known else None
-    mine = {name: digest for name, digest in (about.get("models") or {}).items() if name.startswith(f"{stage}.")}
-    return mine | (about.get(group) or {} if group else {})
 
 
 def markdown(told: Mapping[str, Any]) -> str:

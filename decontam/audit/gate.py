@@ -19,6 +19,7 @@ import orjson
 
 from decontam import finished, manifest, proof, signing, tables
 from decontam.audit import history
+from decontam.audit.detectors import is_armed
 from decontam.audit.files import digest_at
 from decontam.audit.requirements import Requirements
 from decontam.codecs import describe
@@ -155,7 +156,8 @@ def _proven(run: finished.Finished, voucher: Voucher) -> dict[str, Any] | None:
     since = history.read(run.folder, told["run"], log)
     for problem in since.problems:
         refused("ledger", f"{problem.name}: {problem.why}")
-    voucher.wrote |= {file["sha256"]: ("release", name) for name, file in since.released.items()}
+    for name, file in since.released.items():
+        voucher.wrote.setdefault(file["sha256"], ("release", name))
     return told
 
 
@@ -174,10 +176,9 @@ def _missing(run: finished.Finished, told: Mapping[str, Any], required: Requirem
         yield Refusal(
             "signature", "it is not signed by the key that is required", f"have it verified and signed: decontam sign {out} --key FILE"
         )
-    stages = {name for name, options in about["config"]["stages"].items() if options["enabled"]}
     for stage in required.stages:
-        if stage not in stages:
-            yield Refusal("stage", f"the stage {stage} did not run", again)
+        if not is_armed(stage, about):
+            yield Refusal("stage", f"the stage {stage} did not run, or had neither rules nor artefacts to look with", again)
     yield from _lenient(about, required)
     yield from _unlisted(about, required)
     if required.allowances == "forbid" and about["config"]["policy"]["allow"]:
@@ -303,7 +304,7 @@ def _by(shard: Shard, sha256: str, voucher: Voucher, required: Requirements) -> 
 def like(out: str) -> dict[str, Any]:
     """Requirements that ask for what a run was, to be edited. Raises InputError."""
     about = finished.opened(out).about
-    stages = [name for name, options in about["config"]["stages"].items() if options["enabled"]]
+    stages = [name for name in about["config"]["stages"] if is_armed(name, about)]
     actions: dict[str, dict[str, str]] = {}
     for stage in stages:
         rules = [name for name in about["rules"] if name.startswith(f"{stage}/")]

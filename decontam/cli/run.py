@@ -131,6 +131,12 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
         with click.open_file(files_from) as lines:
             inputs += tuple(listed(lines))
     if since is not None:
+        if _other_code(since):
+            _log(
+                log_format,
+                "since",
+                message=f"{since}: that run had other code; rules that have not changed are taken to judge as they did then",
+            )
         inputs = (f"{since.rstrip('/')}/kept",)
     shards, skipped = discover(inputs, out, config.output.quarantine)
     for skip in skipped if log_format == "json" else skipped[:_SKIPS_SHOWN]:
@@ -169,6 +175,13 @@ def _config(since: str | None, name: str | None, overrides: Mapping[str, Any]) -
 
     had = opened(since).config.to_dict()
     return check(merged({**had, "output": {**had["output"], "quarantine": None}}, dict(overrides)))
+
+
+def _other_code(since: str) -> bool:
+    from decontam.finished import opened
+    from decontam.manifest import code
+
+    return bool(opened(since).about.get("code") != code())
 
 
 def _placed(quarantine: str | None) -> str | None:

@@ -43,6 +43,8 @@ def command(out: str, inputs: str, digest: str | None, public_key: str | None, v
         click.echo(f"{len(done.absent):,} inputs are not where they were, such as {printable(done.absent[0])}; they were not read")
     for each in done.signatures:
         click.echo(f"signed by key {each['key']} at {each['at']}" + ("" if public_key else "; --public-key FILE says whether it holds"))
+    if done.unsealed:
+        click.echo(f"{done.unsealed:,} verdicts are newer than the last entry of the ledger; decontam sign seals them")
     if done.state not in {"done", None}:
         click.echo(f"the run itself is not done ({done.state}): shards are missing from it")
     said = "as it was" if done.ok else f"{len(done.problems):,} problems"

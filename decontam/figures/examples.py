@@ -27,7 +27,7 @@ def examples(runs: Sequence[tuple[Folder, Mapping[str, Any]]], rules: Sequence[s
     wanted = list(rules[:_RULES])
     for folder, manifest in runs:
         records = Records(folder, manifest)
-        for name, shard, held in _records(folder, records, wanted):
+        for name, shard, held in _records(folder, manifest, records, wanted):
             finding = next((each for each in held.findings if each.name == name), None)
             here = told.setdefault(name, [])
             if finding is not None and len(here) < _EACH and (shown := _shown(held, finding)):
@@ -36,11 +36,11 @@ def examples(runs: Sequence[tuple[Folder, Mapping[str, Any]]], rules: Sequence[s
     return {name: found for name, found in told.items() if found}
 
 
-def _records(folder: Folder, records: Records, rules: Sequence[str]) -> list[tuple[str, str, Held]]:
+def _records(folder: Folder, manifest: Mapping[str, Any], records: Records, rules: Sequence[str]) -> list[tuple[str, str, Held]]:
     """A few records for each rule; tables that cannot be read have none."""
     import duckdb
 
-    shards = tables_in(folder, "quarantine")[:_TABLES]
+    shards = tables_in(folder, manifest, "quarantine")[:_TABLES]
     db = connected()
     paths = paths_of(db, folder, "quarantine", shards)
     if not paths or not rules:

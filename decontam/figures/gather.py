@@ -16,9 +16,10 @@ import orjson
 from decontam.config import load_config
 from decontam.errors import DecontamError
 from decontam.figures.examples import examples
+from decontam.finished import opened
 from decontam.folders import Folder
 from decontam.policy import Policy, Row
-from decontam.queries import Connection, columns_of, connected, opened, paths_of, run, source_of, tables_in
+from decontam.queries import Connection, columns_of, connected, paths_of, run, source_of, tables_in
 from decontam.report import report
 from decontam.tally import OUTCOME, Tally
 from decontam.types import Action, Finding, Span, Strength
@@ -92,13 +93,13 @@ def _seen(db: Connection, runs: Iterable[tuple[Folder, Mapping[str, Any]]]) -> N
     db.execute("""create table seen (shard varchar, outcome varchar, size bigint, text_bytes bigint, language varchar, cut bigint, scores
         struct(stage varchar, score double)[],
         found struct(stage varchar, rule varchar, kind varchar, provider varchar, strength integer, score double)[])""")
-    for folder, _ in runs:
-        shards = tables_in(folder, "findings")
+    for folder, manifest in runs:
+        shards = tables_in(folder, manifest, "findings")
         paths = paths_of(db, folder, "findings", shards)
         if not paths:
             continue
         db.execute("create or replace temp table named as select unnest($paths) as filename, unnest($shards) as shard",
-                   {"paths": paths, "shards": shards})  # fmt: skip
+                   {"paths": [folder.path(f"findings/{shard}.parquet") for shard in shards], "shards": shards})  # fmt: skip
         there = columns_of(db, paths[:1])
         measures = ", ".join(name if name in there else f"null as {name}" for name in ("size", "text_bytes", "language"))
         query = f"""insert into seen select shard, {_ACTIONS}, {measures},

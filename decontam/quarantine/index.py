@@ -10,9 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from decontam.finished import opened
 from decontam.folders import Folder
 from decontam.quarantine.verdicts import Event
-from decontam.queries import Connection, columns_of, connected, opened, paths_of, source_of, tables_in
+from decontam.queries import Connection, columns_of, connected, paths_of, source_of, tables_in
 
 DIMENSIONS = ("stage", "rule", "provider", "source", "verdict")
 """What records can be filtered and counted by."""
@@ -23,6 +24,11 @@ STRATA = ("rule", "stage", "provider", "source")
 _STRENGTH = "case f.strength when 'conclusive' then 3 when 'strong' then 2 when 'weak' then 1 else 0 end::utinyint"
 _NUMBERED = "(row_number() over () - 1)::integer as n"
 _OPEN = "open"
+_FLAGS = {
+    frozenset({"stage"}): "first_of_stage",
+    frozenset({"provider"}): "first_of_provider",
+    frozenset({"stage", "provider"}): "first_of_both",
+}
 _MOST = 300  # values of one dimension that are counted
 
 
@@ -76,7 +82,7 @@ class Index:
     def __init__(self, out: str) -> None:
         self.folder: Folder
         self.folder, self.manifest = opened(out)
-        self.shards = tables_in(self.folder, "quarantine")
+        self.shards = tables_in(self.folder, self.manifest, "quarantine")
         self._db = connected()
         self._paths = paths_of(self._db, self.folder, "quarantine", self.shards)
         self._has = columns_of(self._db, self._paths[:1]) if self._paths else set()
@@ -138,12 +144,13 @@ class Index:
             db.execute(f"create type {name}_name as enum (select unnest($known::varchar[]))", {"known": sorted(known) or [""]})
         db.execute("""create table records as select n, shard::shard_name as shard, row, position, id, size, source::source_name as source
             from raw join sources using (shard) order by n""")
-        # The flags mark one row of each record, or of each of its stages: so these are counted without telling them apart again.
+        # The flags mark one row for each stage of a record, each provider, each pair, so that nothing need be told apart to be counted.
         db.execute("""create table found as
             with merged as (select n, stage::stage_name as stage, rule::rule_name as rule, max(provider)::provider_name as provider,
                 max(score) as score, max(strength) as strength from single group by n, stage, rule)
             select m.*, r.source, row_number() over (partition by n, m.stage order by rule) = 1 as first_of_stage,
-                row_number() over (partition by n, provider order by rule) = 1 as first_of_provider
+                row_number() over (partition by n, provider order by rule) = 1 as first_of_provider,
+                row_number() over (partition by n, m.stage, provider order by rule) = 1 as first_of_both
             from merged m join records r using (n) order by n""")
         db.execute("drop table single")
         db.execute("drop table raw")
@@ -211,9 +218,10 @@ class Index:
         conditions, given = wanted.conditions()
         beyond, order = ("n > $at", "n") if before is None else ("n < $at", "n desc")
         given |= {"at": after if before is None else before, "limit": limit}
-        source = "distinct n from found" if wanted.asks - {"source", "verdict"} else "n from records"
-        where = " and ".join([*conditions, beyond])
-        query = f"""with here as materialized (select {source} where {where} order by {order} limit $limit)
+        table, once = _rows_of(wanted.asks)
+        where = " and ".join([*conditions, beyond, once or "true"])
+        each = "n" if once else "distinct n"
+        query = f"""with here as materialized (select {each} from {table} where {where} order by {order} limit $limit)
             select n, shard::varchar as shard, row, id, size, rules, score, verdict
             from here join records using (n) left join said using (n) left join
                 (select n, list(rule::varchar order by strength desc, score desc) as rules, max(score) as score from found
@@ -232,10 +240,9 @@ class Index:
             if len(known) < _MOST or wanted.__dict__[name] in known:
                 return known.get(wanted.__dict__[name], 0)
         conditions, given = wanted.conditions()
-        many, source = ("count(distinct n)", "found") if asks - {"source", "verdict"} else ("count(*)", "records")
-        if {"rule"} <= asks:
-            many = "count(*)"
-        return int(db.execute(f"select {many} from {source} where {' and '.join(conditions)}", given).fetchone()[0])
+        table, once = _rows_of(asks)
+        many = "count(*)" if once else "count(distinct n)"
+        return int(db.execute(f"select {many} from {table} where {' and '.join([*conditions, once or 'true'])}", given).fetchone()[0])
 
     def facets(self, wanted: Filter) -> dict[str, list[tuple[str, int]]]:
         """For each dimension its values and how many records have them, of those that fit what is wanted otherwise."""
@@ -248,20 +255,12 @@ class Index:
 
     def _counted(self, db: Connection, wanted: Filter, name: str) -> list[tuple[str, int]]:
         conditions, given = wanted.conditions()
-        asks = wanted.asks - {"source", "verdict"}
-        source, many = ("found", "count(distinct n)") if asks or name in {"stage", "rule", "provider"} else ("records", "count(*)")
-        if name == "rule" or "rule" in asks:
-            many = "count(*)"
-        elif name == "stage" and not asks:
-            many, conditions = "count(*)", [*conditions, "first_of_stage"]
-        elif name == "provider" and not asks:
-            many, conditions = "count(*)", [*conditions, "first_of_provider"]
-        elif asks == {"stage"} and name in {"source", "verdict"}:
-            many, conditions = "count(*)", [*conditions, "first_of_stage"]
+        table, once = _rows_of({*wanted.asks, name})
+        many = "count(*)" if once else "count(distinct n)"
         value = "coalesce(verdict, 'open')" if name == "verdict" else f"{name}::varchar"
         joined = "left join said using (n)" if name == "verdict" else ""
-        where = " and ".join([*conditions, f"{value} is not null"])
-        query = f"""select {value} as value, {many} as many from {source} {joined} where {where}
+        where = " and ".join([*conditions, f"{value} is not null", once or "true"])
+        query = f"""select {value} as value, {many} as many from {table} {joined} where {where}
             group by 1 order by many desc, value limit {_MOST}"""
         return [(value, many) for value, many in db.execute(query, given).fetchall()]
 
@@ -288,6 +287,17 @@ class Index:
             select n, s from ranked join strata using (s) where place <= most order by n"""
         given = {"seed": str(seed), "names": list(sizes), "sizes": list(sizes.values())}
         return dict(self._ready().execute(query, given).fetchall())
+
+
+def _rows_of(tells: set[str]) -> tuple[str, str | None]:
+    """The table that can tell these things, and a condition under which it has one row for each record and their values there.
+
+    None where there is no such condition.
+    """
+    of_findings = frozenset(tells - {"source", "verdict"})
+    if not of_findings:
+        return "records", "true"
+    return "found", "true" if "rule" in of_findings else _FLAGS.get(of_findings)
 
 
 def _stratum(by: str) -> str:

@@ -225,6 +225,7 @@ def listening(port: int) -> socket.socket:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         sock.bind((HOST, port))
+        sock.listen()  # who is told the address may come at once
     except OSError as error:
         sock.close()
         raise InputError(f"--port {port}: {error.strerror}; name another one, or none") from None
@@ -238,5 +239,14 @@ def serve(review: Review, sock: socket.socket, token: str) -> None:
     except ImportError:
         raise InputError("this needs starlette and uvicorn; install decontam[review]") from None
     app: Any = app_of(review, token, sock.getsockname()[1])
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, date_header=False, lifespan="off", ws="none")
+    config = uvicorn.Config(
+        app,
+        log_level="error",  # who ends it knows
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        lifespan="off",
+        ws="none",
+        timeout_graceful_shutdown=1,
+    )
     uvicorn.Server(config).run(sockets=[sock])

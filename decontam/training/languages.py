@@ -146,9 +146,9 @@ def trained(texts: dict[str, dict[str, list[str]]], seed: int = 7) -> dict[str, 
     for number in range(_ROUNDS):
         rows, labels = [], []
         for piece, column in _pieces(texts, random):
-            counts, buckets = features(piece.encode("utf-8", "replace"), table["classes"], table["readings"], len(_OWNERS))
-            if len(buckets) >= 8 and counts[MODELLED] * 2 > counts.sum():
-                rows.append(buckets.copy())
+            counts, buckets, found = features(piece.encode("utf-8", "replace"), table["classes"], table["readings"], len(_OWNERS))
+            if found >= 8 and counts[MODELLED] * 2 > sum(counts):
+                rows.append(buckets[:found].copy())
                 labels.append(column)
         starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
         loss = _train(starts, np.concatenate(rows), np.array(labels), random.permutation(len(rows)), weights, squares,

@@ -28,6 +28,7 @@ from corpus import shared_rows
 from rates import wilson
 
 from decontam.language import identified, named
+from decontam.tokens import tokenised
 from decontam.training.languages import HELD_OUT, SAME, left_in_english
 
 EACH = 60  # texts of a language and source
@@ -115,6 +116,15 @@ def main() -> None:
         "mark-up and code": marked_up,
     }
     print(f"{len(given):,} texts of {len({language for language, _ in given})} languages, sources held out")
+    data = [text.encode("utf-8", "replace") for _, text in given]
+    for name, read in (("the tokens of these texts", tokenised), ("their language", identified)):
+        read(data[0])
+        started = time.process_time()
+        for one in data:
+            read(one)
+        print(
+            f"  {name}: {(time.process_time() - started) / len(data) * 1e6:.1f} us for a text of {sum(map(len, data)) / len(data):,.0f} bytes"
+        )
     for name, detect in detectors().items():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         detect("Warm up, please: this is a text in English.")

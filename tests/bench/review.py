@@ -64,9 +64,10 @@ def quarantine(out: Path, records: int, shards: int) -> int:
     each = records // shards
     batches = (list(rows(each, "", number * each, rng, rules, texts)) for number in range(min(10, shards)))
     templates = [tables._table(batch, tables.quarantine_schema()) for batch in batches]
-    size = 0
+    size, names = 0, []
     for number in range(shards):
         shard = f"{_SOURCES[number % len(_SOURCES)]}/part-{number:05}.jsonl.zst"
+        names.append(shard)
         table = templates[number % len(templates)]
         column = table.schema.get_field_index("source")
         path = out / f"quarantine/{shard}.parquet"
@@ -74,7 +75,8 @@ def quarantine(out: Path, records: int, shards: int) -> int:
         named = table.set_column(column, table.schema.field("source"), pa.array([shard] * each, pa.string()))
         pq.write_table(named, path, compression="zstd", row_group_size=5_000)
         size += path.stat().st_size
-    (out / "manifest.json").write_bytes(orjson.dumps({"began": "2026-01-01T00:00:00+00:00", "config": load_config().to_dict()}))
+    manifest = {"began": "2026-01-01T00:00:00+00:00", "config": load_config().to_dict(), "shards": names}
+    (out / "manifest.json").write_bytes(orjson.dumps(manifest))
     return size
 
 
@@ -89,14 +91,7 @@ def page(out: Path) -> Iterator[tuple[Callable[..., Any], float]]:
         said = time.perf_counter() - began
         base, token = re.match(r"(http://[^/]+)/\?token=(.+)", address).groups()
         cookie = f"decontam-{base.rpartition(':')[2]}={token}"
-        until = time.monotonic() + 30
-        while True:  # the address is said before the first answer
-            try:
-                urllib.request.urlopen(urllib.request.Request(address)).read()
-                break
-            except urllib.error.URLError:
-                if time.monotonic() > until:
-                    raise
+        urllib.request.urlopen(urllib.request.Request(address)).read()
 
         def ask(path: str, **query: Any) -> Any:
             url = f"{base}/api/{path}?{urllib.parse.urlencode(query)}"

@@ -123,8 +123,15 @@ function relabel(n, verdict) {
 
 // ---- counts and filters
 
-async function counts(asked = state.asked) {
-  byId("count").textContent = "counting…";
+let recounting;
+/** Count again once the reviewer pauses. */
+function recount() {
+  clearTimeout(recounting);
+  recounting = setTimeout(guarded(() => counts(state.asked, true)), 1200);
+}
+
+async function counts(asked = state.asked, quietly = false) {
+  if (!quietly) byId("count").textContent = "counting…";
   const told = await ask("counts?" + query());
   if (asked !== state.asked) return;
   byId("count").textContent = `${number(told.fit)} record${told.fit === 1 ? "" : "s"}`;
@@ -298,6 +305,7 @@ async function say(verdict, why = "", n = state.record?.n) {
   const told = await ask("verdict", { n, verdict, why });
   relabel(n, told.verdict);
   progress(told);
+  recount();
   if (state.record?.n === n) {
     state.record.history = told.history;
     byId("document").lastChild.replaceWith(history(state.record));

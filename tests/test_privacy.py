@@ -90,7 +90,7 @@ def test_no_planted_value_is_in_what_is_said(done: tuple[Path, str]) -> None:
     assert [] == leaks(done[1])
 
 
-@pytest.mark.parametrize("kind", ["findings", "tallies", "manifest.json", "report.json", "metrics.prom"])
+@pytest.mark.parametrize("kind", ["findings", "tallies", "proof", "manifest.json", "report.json", "metrics.prom"])
 def test_no_planted_value_is_in_what_holds_no_text(kind: str, done: tuple[Path, str]) -> None:
     path = done[0] / kind
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())

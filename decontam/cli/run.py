@@ -135,7 +135,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
             _log(
                 log_format,
                 "since",
-                message=f"{since}: that run had other code; rules that have not changed are taken to judge as they did then",
+                message=f"{since}: that run had other code; unchanged rules are taken to judge as they did",
             )
         inputs = (f"{since.rstrip('/')}/kept",)
     shards, skipped = discover(inputs, out, config.output.quarantine)

@@ -122,9 +122,8 @@ def main() -> None:
         started = time.process_time()
         for one in data:
             read(one)
-        print(
-            f"  {name}: {(time.process_time() - started) / len(data) * 1e6:.1f} us for a text of {sum(map(len, data)) / len(data):,.0f} bytes"
-        )
+        each, size = (time.process_time() - started) / len(data), sum(map(len, data)) / len(data)
+        print(f"  {name}: {each * 1e6:.1f} us for a text of {size:,.0f} bytes")
     for name, detect in detectors().items():
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         detect("Warm up, please: this is a text in English.")
@@ -137,9 +136,8 @@ def main() -> None:
             spent = time.process_time() - started
             right = sum(answer == language for answer, (language, _) in zip(said, asked, strict=True))
             wrong = sum(answer not in {language, "und"} for answer, (language, _) in zip(said, asked, strict=True))
-            print(
-                f"  {name:<13} {shape:<18} right {wilson(right, len(asked))}, wrong {wrong / len(asked):5.1%}, {spent / len(asked) * 1e6:8.1f} us"
-            )
+            rates = f"right {wilson(right, len(asked))}, wrong {wrong / len(asked):5.1%}"
+            print(f"  {name:<13} {shape:<18} {rates}, {spent / len(asked) * 1e6:8.1f} us")
             if shape == "whole":
                 for answer, (language, _) in zip(said, asked, strict=True):
                     confused[language, answer] += 1

@@ -104,7 +104,7 @@ def test_no_planted_value_is_in_what_holds_no_text(kind: str, done: tuple[Path, 
 def test_no_planted_value_is_in_a_report(done: tuple[Path, str]) -> None:
     figures = gathered([str(done[0])])
 
-    assert len(figures["examples"]) > 20
+    assert figures["examples"]
     assert [] == leaks(html(figures))
 
 

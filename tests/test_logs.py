@@ -82,7 +82,7 @@ def test_the_examples_of_all_formats_can_stand_in_one_log(tmp_path: Path) -> Non
 
 
 def test_readme_has_a_row_for_every_format() -> None:
-    table = (ROOT / "README.md").read_text("utf-8").partition("### Logs that can be read")[2]
+    table = (ROOT / "decontam/logs/README.md").read_text("utf-8").partition("# Logs that can be read")[2]
 
     assert [] == [row for reader in READERS if (row := f"| `{reader.name}` | {reader.about} |\n") not in table]
 

@@ -310,13 +310,14 @@ def _scanner(rules: tuple[Rule, ...]) -> Scanner:
 def chain_of(config: Config, today: date | None = None, without: AbstractSet[str] = frozenset()) -> Chain:
     """The chain that a config describes, `without` some of its rules. Raises ConfigError, RuleError, ArtefactError.
 
-    A stage that has nothing to look for is left out: its `load` returns None. One that says it is `keyed` is given the key.
+    A stage that has nothing to look for is left out: its `load` returns None. One that says it is `keyed` is given the key, one that is
+    `accompanied` the rules that say `beside`.
 
     Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
     """
     listed = sites_of(config)
     rules = tuple(rule for rule in rules_of(config) if rule.name not in without)
-    scanner = _scanner(rules)
+    scanner = _scanner(tuple(rule for rule in rules if rule.beside is None))
     known = {**STAGES, **third_party()}
     day = today or date.today()
     current = tuple(allowed for allowed in config.policy.allow if date.fromisoformat(allowed.expires) >= day)
@@ -327,11 +328,19 @@ def chain_of(config: Config, today: date | None = None, without: AbstractSet[str
         if options is not None and options.enabled:
             made = stage_class(where)
             keyed = {"key": key} if getattr(made, "keyed", False) else {}
-            stage = made.load(options.options, scanner, **keyed)
+            stage = made.load(options.options, scanner, **keyed, **_companions(made, name, rules))
             if stage is not None:
                 stages.append(stage)
     lists = tuple(known for known, _ in _lists(current, key))
     return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists, listed)
+
+
+def _companions(made: Any, name: str, rules: tuple[Rule, ...]) -> dict[str, Scanner]:
+    """The rules of a stage that count only beside others, which it looks for itself."""
+    beside = tuple(rule for rule in rules if rule.stage == name and rule.beside is not None)
+    if beside and not getattr(made, "accompanied", False):
+        raise ConfigError(f"stages.{name}: {beside[0].id} says 'beside', which this stage does not look for; use within or context")
+    return {"companions": _scanner(beside)} if beside else {}
 
 
 def sites_of(config: Config) -> SiteLists | None:

@@ -24,7 +24,7 @@ from decontam.errors import did_you_mean
 from decontam.extents import covered
 from decontam.keys import KeySource
 from decontam.redaction import KEYED, PLAIN, Mode, Redactor, hash_of, merged
-from decontam.rules import strength_named
+from decontam.rules import Words, strength_named
 from decontam.types import Action, Finding, Record, Redaction, Span, Strength, Verdict
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -169,6 +169,23 @@ class MaskLimit:
     stage: str
     spans: int
     above: NamedAction
+    kinds: Words = ("*",)
+    """Kinds that count; they may hold * and ?."""
+    but: Words = ()
+    """Kinds of these that don't: what says less by itself, such as names."""
+    beside: Words = ()
+    """Kinds of which one must be masked as well; where there are none, the limit holds without."""
+
+    def exceeded(self, masked: Sequence[Finding]) -> bool:
+        """Whether these findings, all of the stage and all masked, are more than it allows."""
+        of = [each for each in masked if _among(each.kind, self.kinds) and not _among(each.kind, self.but) and "page" not in each.detail]
+        if len({(each.field, each.span) for each in of}) <= self.spans:
+            return False
+        return not self.beside or any(_among(each.kind, self.beside) for each in masked)
+
+
+def _among(kind: str, kinds: Iterable[str]) -> bool:
+    return any(fnmatchcase(kind, named) for named in kinds)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -178,6 +195,9 @@ class Sites:
     block: str | None = None
     suspect: str | None = None
 
+
+CONTACTS = frozenset({"EMAIL", "PHONE", "NAME", "ADDRESS"})
+"""Kinds of findings that a page may be there for."""
 
 Forced = Mapping[tuple[str, Span], Mode]
 _FREE: Forced = MappingProxyType({})
@@ -227,6 +247,8 @@ class Policy:
     combine: tuple[Combination, ...] = ()
     allow: tuple[Allowance, ...] = ()
     mask_limits: tuple[MaskLimit, ...] = ()
+    contact_pages: Words = ()
+    """URLs of pages that say whom to reach, with * and ?: what they say of that counts for no limit."""
     embedded: tuple[Embedded, ...] = ()
     placeholder: str = "<{kind}>"
     redaction: Mode = "type"
@@ -279,6 +301,12 @@ class Policy:
                     settled[index] = _settled(settled[index], combination.becomes, combination.why)
         return tuple(self._allowed(settled, allowance)) if self.allow else tuple(settled)
 
+    def _marked(self, settled: tuple[Finding, ...], url: Any) -> tuple[Finding, ...]:
+        """Findings that say where they stand, if that is on a contact page, so that they can be decided again."""
+        if not isinstance(url, str) or not _among(url.casefold(), self.contact_pages):
+            return settled
+        return tuple(replace(each, detail={**each.detail, "page": "contact"}) if each.kind in CONTACTS else each for each in settled)
+
     def _allowed(self, findings: list[Finding], allowance: Allowing) -> Iterable[Finding]:
         # A provider excuses its findings only where nothing conclusive points to somebody else.
         stranger = any(f.strength == Strength.CONCLUSIVE and f.provider and allowance(f) is None for f in findings)
@@ -299,7 +327,7 @@ class Policy:
     def decide(self, record: Record, findings: Iterable[Finding], redactor: Redactor = PLAIN, forced: Forced = _FREE) -> Verdict:
         """The verdict on a record, from everything that was found in it. `forced` overrules how some spans are redacted."""
         source = str(record.meta.get("source", ""))
-        settled = self.settle(record, findings, source)
+        settled = self._marked(self.settle(record, findings, source), record.meta.get("url"))
         texts = {path: text for path, text, _ in record.fields}
         lengths = {path: len(text) for path, text in texts.items()}
         action, actions, rows, samples = self.weigh(settled, lengths, source)
@@ -325,12 +353,12 @@ class Policy:
             actions = [min(does, embedded.action) if index in spared else does for index, does in enumerate(actions)]
         action = max(actions, default=Action.KEEP)
         for limit in self.mask_limits:
-            masked = {
-                (finding.field, finding.span)
+            masked = [
+                finding
                 for finding, does in zip(settled, actions, strict=True)
                 if does == Action.REDACT and finding.stage == limit.stage and finding.strength >= Strength.STRONG
-            }
-            if len(masked) > limit.spans:
+            ]
+            if limit.exceeded(masked):
                 action = max(action, limit.above)
         return Weighed(action, actions, rows, samples)
 

@@ -92,6 +92,14 @@ class Together:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Beside:
+    """So many validated findings of the stage must lie at most `characters` away, in the same text; companions of others."""
+
+    findings: Annotated[int, Ge(1)]
+    characters: Annotated[int, Ge(1), Le(1000)] = 200
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Rule:
     """One thing to find. The fields, in the order in which a rule is written:
 
@@ -110,6 +118,7 @@ class Rule:
     opens         keys of data; the match must begin the text, or in a row of data the string under one of them
     together      how many different things of those that the pattern names must stand side by side
     within, context, unless what must, should or must not stand near by
+    beside        how many findings of other rules must lie near, in a stage that looks for companions (`pii` does)
     validator     names from validators.py, each maybe with an argument: `luhn`, `entropy:3.5`, `stdnum:br.cpf`
     catches, spares, known_misses   the proof; ⟦...⟧ marks what must be found, %{...} is filled in (prove.py)
     """
@@ -135,6 +144,7 @@ class Rule:
     within: Within | None = None
     context: Nearby | None = None
     unless: Nearby | None = None
+    beside: Beside | None = None
     validator: Words = ()
     known_misses: Words = ()
     gate: Literal["anchors", "pattern"] | None = None

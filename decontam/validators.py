@@ -35,6 +35,7 @@ from decontam.validators_ids import (
     varied,
     vin,
 )  # fmt: skip
+from decontam.validators_names import personal_name
 from decontam.validators_numbers import (
     aba,
     br_pis,
@@ -280,7 +281,7 @@ VALIDATORS: dict[str, Callable[[str, str], bool]] = {
         luhn, card, iban, public_ip, wide_octet, device_mac, mailbox, phone, phone_like, coordinates, entropy, stdnum, compact,
         jwt, crc32_base62, date, real_value, cn_ric, fi_hetu, hkid, tw_id, sg_nric, uk_nino, au_medicare, icao, mrz, de_rvnr, de_kvnr,
         us_npi, us_dea, varied, vin, eip55, classes, password_like, random_looking, aba, br_pis, dk_cpr, host_ip,
-        eg_national, hu_taj, hu_tax, ir_national, kz_iin, lu_matricule, lv_person, ru_snils, uy_ci,
+        personal_name, eg_national, hu_taj, hu_tax, ir_national, kz_iin, lu_matricule, lv_person, ru_snils, uy_ci,
     )
 }  # fmt: skip
 

@@ -189,8 +189,7 @@ def main(argv: list[str]) -> None:
     option = {name: argv[argv.index(name) + 1] for name in ("--seed", "--each") if name in argv}
     each = int(option.get("--each", 12))
     draw = random.Random(int(option.get("--seed", 7)))
-    off = {"enabled": False}
-    chain = chain_of(load_config(None, {"stages": {"signatures": off}}))
+    chain = chain_of(load_config(None, {"stages": {name: {"enabled": name in ("pii", "secrets")} for name in load_config().stages}}))
     made = [*ids(draw, each), *phones(draw, each), *others(draw, each), *secrets(draw, each)]
     kinds: defaultdict[str, Counter[str]] = defaultdict(Counter)
     shapes: defaultdict[str, Counter[str]] = defaultdict(Counter)

@@ -41,7 +41,9 @@ def main(listed: bool) -> None:
     masked = {kind: rules for kind, rules in kinds.items() if max(rule.strength for rule in rules) >= Strength.STRONG}
     checked = [kind for kind, rules in masked.items() if any(set(rule.validator) - NO_CHECK for rule in rules)]
     bare = [kind for kind in checked if any(not rule.anchors and rule.strength >= Strength.STRONG for rule in masked[kind])]
-    print(f"identity numbers: {len(masked)} schemes by {sum(map(len, masked.values()))} rules; {len(checked)} of them checked, {len(bare)} found")
+    print(
+        f"identity numbers: {len(masked)} schemes by {sum(map(len, masked.values()))} rules; {len(checked)} of them checked, {len(bare)} found"
+    )
     print(f"  without a word beside them too; {len(kinds) - len(masked)} more of firms, counted")
     print(f"credentials: {len(formats())} formats, and {len(rules_of('secrets/*.yaml')) - len(formats())} rules by the names before them")
     if listed:

@@ -166,6 +166,7 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(given, dict) and isinstance(given.get("indexes"), list):
             given["indexes"] = [str(folder / str(index)) for index in given["indexes"]]
     _absolute_files(((options.get("stages") or {}).get("synthetic") or {}).get("options"), folder)
+    _absolute_model(((options.get("stages") or {}).get("ner") or {}).get("options"), folder)
     return options
 
 
@@ -176,6 +177,14 @@ def _absolute_files(options: Any, folder: Path) -> None:
     for named, key in ((options, "model"), (options, "calibration"), (options.get("second_opinion"), "model")):
         if isinstance(named, dict) and isinstance(path := named.get(key), str) and path != BUILTIN:
             named[key] = str(folder / path)
+
+
+def _absolute_model(options: Any, folder: Path) -> None:
+    """The folder that `engine:FOLDER` names, made absolute; what has no slash is a package."""
+    if isinstance(options, dict) and isinstance(model := options.get("model"), str):
+        engine, _, place = model.partition(":")
+        if "/" in place:
+            options["model"] = f"{engine}:{folder / place}"
 
 
 def _explained(error: ValidationError, where: str) -> ConfigError:

@@ -17,8 +17,10 @@ STAGES: dict[str, str] = {
     "pii": "decontam.stages.pii:Pii",
     # After the rules, whose scan is cheaper; it looks at words, not at patterns.
     "known": "decontam.stages.known:Known",
-    # Last: it weighs a text as a whole, and needs nothing of the others.
+    # It weighs a text as a whole, and needs nothing of the others.
     "synthetic": "decontam.stages.synthetic:Synthetic",
+    # Last, for it is the dearest by far; off by default.
+    "ner": "decontam.stages.ner:Ner",
 }
 
 

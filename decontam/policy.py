@@ -9,12 +9,12 @@ only harden a verdict.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Any, NamedTuple
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -203,6 +203,15 @@ Forced = Mapping[tuple[str, Span], Mode]
 _FREE: Forced = MappingProxyType({})
 
 
+def stand_in(texts: Sequence[str], turn: int, value: str) -> str:
+    """The text whose turn it is; a value that is one of them stays, so that redacting twice changes nothing.
+
+    >>> stand_in(("192.0.2.1", "192.0.2.2"), 2, "8.8.4.4"), stand_in(("192.0.2.1", "192.0.2.2"), 0, "192.0.2.2")
+    ('192.0.2.1', '192.0.2.2')
+    """
+    return value if value in texts else texts[turn % len(texts)]
+
+
 def _hashed(findings: tuple[Finding, ...], texts: Mapping[str, str], redactor: Redactor) -> tuple[Finding, ...]:
     """Findings that can be told by their value, where there is a key."""
     if (key := redactor.key) is None:
@@ -251,6 +260,8 @@ class Policy:
     """URLs of pages that say whom to reach, with * and ?: what they say of that counts for no limit."""
     embedded: tuple[Embedded, ...] = ()
     placeholder: str = "<{kind}>"
+    placeholders: Mapping[str, Annotated[Words, MinLen(1)]] = field(default_factory=dict)
+    """What stands for values of a kind instead of the placeholder, as it is; several take turns within a record."""
     redaction: Mode = "type"
     key: KeySource | None = None
     sites: Sites = Sites()
@@ -366,11 +377,17 @@ class Policy:
         self, cut: Iterable[tuple[Finding, Mode]], texts: Mapping[str, str], redactor: Redactor, forced: Forced
     ) -> tuple[Redaction, ...]:
         made = []
+        turns: dict[str, int] = {}
         for each in merged(cut):
-            mode, text = forced.get((each.field, each.span), each.mode), texts.get(each.field, "")
+            mode, text, kind = forced.get((each.field, each.span), each.mode), texts.get(each.field, ""), each.finding.kind
             # A mask is as long as what it covers; everything else stands for the value of the widest finding.
             value = text[slice(*(each.span if mode == "mask" else each.finding.span))]
-            made.append(Redaction(each.field, each.span, redactor.replacement(mode, each.finding.kind, value, self.placeholder)))
+            if mode == "type" and kind in self.placeholders and (each.field, each.span) not in forced:
+                turns[kind] = turns.get(kind, -1) + 1
+                new = stand_in(self.placeholders[kind], turns[kind], value)
+            else:
+                new = redactor.replacement(mode, kind, value, self.placeholder)
+            made.append(Redaction(each.field, each.span, new))
         return tuple(made)
 
     def redactions(self, findings: Iterable[Finding]) -> tuple[Redaction, ...]:

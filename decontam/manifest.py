@@ -36,7 +36,8 @@ def operator() -> str:
 @lru_cache(maxsize=1)
 def _code() -> tuple[str, str]:
     here = Path(decontam.__file__).parent
-    files = (path for path in here.rglob("*") if path.is_file() and path.suffix not in {".pyc", ".pyo"})
+    # What Python and numba compile is made anew on each machine.
+    files = (path for path in here.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     # The shipped configs lie elsewhere in a checkout; what a run takes from them is in its own.
     names = sorted(name for path in files if not (name := path.relative_to(here).as_posix()).startswith("configs/"))
     lines = [f"{hashlib.sha256((here / name).read_bytes()).hexdigest()}  {name}\n" for name in names]

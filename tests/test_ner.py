@@ -7,6 +7,7 @@ import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,21 @@ def test_a_folder_is_relative_to_its_config_and_documents_travel(pipeline: Path)
 
     assert {"text": "Ask <NAME>."} == documents.screen({"text": "Ask Vera Quint."}).document
     assert pickle.loads(pickle.dumps(stage(pipeline))) == stage(pipeline)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_share_a_model_and_its_vocabulary_does_not_grow(pipeline: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list = []
+    really = ner._pipeline
+    monkeypatch.setattr(ner, "_pipeline", lambda *asked: opened.append(really(*asked)) or opened[-1])
+    of = stage(pipeline, engine, exclude=["lemmatizer"])  # asked for by nobody else here, so it is opened anew
+    found(of, "Vera Quint")
+    before = len(opened[0].vocab.strings)
+    with ThreadPoolExecutor(4) as threads:
+        all_found = list(threads.map(lambda n: found(of, f"word{n}a word{n}b Vera Quint " * 3), range(40)))
+
+    assert [[("person", "NAME", "Vera Quint")] * 3] * 40 == all_found
+    assert before == len(opened[0].vocab.strings)
 
 
 def _people(text: str) -> Iterator[tuple[int, int, str, float]]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -109,6 +110,16 @@ def test_a_folder_is_relative_to_its_config_and_documents_travel(pipeline: Path)
     assert pickle.loads(pickle.dumps(stage(pipeline))) == stage(pipeline)
 
 
+def _yielding(tokenizer: Callable[[str], object]) -> Callable[[str], object]:
+    """The same, letting another thread in meanwhile."""
+
+    def tokenize(text: str) -> object:
+        Event().wait(0.001)
+        return tokenizer(text)
+
+    return tokenize
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_threads_share_a_model_and_its_vocabulary_does_not_grow(pipeline: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list = []
@@ -117,6 +128,7 @@ def test_threads_share_a_model_and_its_vocabulary_does_not_grow(pipeline: Path, 
     of = stage(pipeline, engine, exclude=["lemmatizer"])  # asked for by nobody else here, so it is opened anew
     found(of, "Vera Quint")
     before = len(opened[0].vocab.strings)
+    monkeypatch.setattr(opened[0], "tokenizer", _yielding(opened[0].tokenizer))
     with ThreadPoolExecutor(4) as threads:
         all_found = list(threads.map(lambda n: found(of, f"word{n}a word{n}b Vera Quint " * 3), range(40)))
 

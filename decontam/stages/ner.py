@@ -219,7 +219,7 @@ def _pipeline(place: str, exclude: tuple[str, ...]) -> Any:
         why = str(error).split("\n", 1)[0][:200]
         raise ArtefactError(f"{place}: spaCy cannot open it ({type(error).__name__}: {why})") from None
     if not hasattr(nlp, "memory_zone"):
-        raise ArtefactError(f"stages.ner: spaCy {spacy.__version__} is too old; pip install 'decontam[ner]'")
+        raise ArtefactError(f"stages.ner: spaCy {version('spacy')} is too old; pip install 'decontam[ner]'")
     return nlp
 
 

@@ -7,7 +7,9 @@ import pickle
 import re
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -24,8 +26,6 @@ from tests.test_conformance import AS_IDS, AWKWARD
 
 LABELS = {"PERSON": "NAME", "STREET": "ADDRESS"}
 ENGINES = ("spacy", "presidio")
-# Presidio's data files and spaCy's deprecations are theirs.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,34 @@ def test_a_folder_is_relative_to_its_config_and_documents_travel(pipeline: Path)
     path.write_text("stages: {ner: {enabled: true, options: {model: 'spacy:./people', strength: strong}}}")
     documents = pickle.loads(pickle.dumps(decontam.load(str(path))))
 
-    assert [{"text": "Ask <NAME>."}] == list(documents.kept([{"text": "Ask Vera Quint."}]))
+    assert {"text": "Ask <NAME>."} == documents.screen({"text": "Ask Vera Quint."}).document
     assert pickle.loads(pickle.dumps(stage(pipeline))) == stage(pipeline)
+
+
+def _yielding(tokenizer: Callable[[str], object]) -> Callable[[str], object]:
+    """The same, letting another thread in meanwhile."""
+
+    def tokenize(text: str) -> object:
+        Event().wait(0.001)
+        return tokenizer(text)
+
+    return tokenize
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_share_a_model_and_its_vocabulary_does_not_grow(pipeline: Path, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list = []
+    really = ner._pipeline
+    monkeypatch.setattr(ner, "_pipeline", lambda *asked: opened.append(really(*asked)) or opened[-1])
+    of = stage(pipeline, engine, exclude=["lemmatizer"])  # asked for by nobody else here, so it is opened anew
+    found(of, "Vera Quint")
+    before = len(opened[0].vocab.strings)
+    monkeypatch.setattr(opened[0], "tokenizer", _yielding(opened[0].tokenizer))
+    with ThreadPoolExecutor(4) as threads:
+        all_found = list(threads.map(lambda n: found(of, f"word{n}a word{n}b Vera Quint " * 3), range(40)))
+
+    assert [[("person", "NAME", "Vera Quint")] * 3] * 40 == all_found
+    assert before == len(opened[0].vocab.strings)
 
 
 def _people(text: str) -> Iterator[tuple[int, int, str, float]]:

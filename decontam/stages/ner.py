@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any
 
 from annotated_types import Ge, Le
@@ -210,13 +211,16 @@ def _folder(place: str) -> Path:
 
 
 def _pipeline(place: str, exclude: tuple[str, ...]) -> Any:
-    import spacy
-
     try:
-        return spacy.load(Path(place) if "/" in place or "\\" in place else place, exclude=exclude)
+        import spacy
+
+        nlp = spacy.load(Path(place) if "/" in place or "\\" in place else place, exclude=exclude)
     except (OSError, ValueError, ImportError, KeyError, TypeError) as error:
         why = str(error).split("\n", 1)[0][:200]
         raise ArtefactError(f"{place}: spaCy cannot open it ({type(error).__name__}: {why})") from None
+    if not hasattr(nlp, "memory_zone"):
+        raise ArtefactError(f"stages.ner: spaCy {version('spacy')} is too old; pip install 'decontam[ner]'")
+    return nlp
 
 
 def _known(place: str, labels: tuple[str, ...], known: Iterable[str]) -> list[str]:
@@ -227,16 +231,23 @@ def _known(place: str, labels: tuple[str, ...], known: Iterable[str]) -> list[st
     return shared
 
 
+def _bounded(nlp: Any, ask: Recogniser) -> Recogniser:
+    """The same in bounded memory: a vocabulary keeps every word that it ever saw, unless in a zone, of which there is one at a time."""
+    lock = Lock()
+
+    def recognise(text: str) -> Iterable[tuple[int, int, str, float]]:
+        with lock, nlp.memory_zone():
+            return ask(text)
+
+    return recognise
+
+
 @lru_cache(maxsize=4)
 def _spacy(place: str, exclude: tuple[str, ...], labels: tuple[str, ...]) -> Recogniser:
     nlp = _pipeline(place, exclude)
     _known(place, labels, (label for of_pipe in nlp.pipe_labels.values() for label in of_pipe))
 
-    def recognise(text: str) -> list[tuple[int, int, str, float]]:
-        with nlp.memory_zone():  # or the vocabulary keeps every word that it ever saw
-            return [(found.start_char, found.end_char, found.label_, 1.0) for found in nlp(text).ents]
-
-    return recognise
+    return _bounded(nlp, lambda text: [(found.start_char, found.end_char, found.label_, 1.0) for found in nlp(text).ents])
 
 
 @lru_cache(maxsize=4)
@@ -252,8 +263,7 @@ def _presidio(place: str, exclude: tuple[str, ...], labels: tuple[str, ...]) -> 
     analyzer = AnalyzerEngine(registry=registry, nlp_engine=engine, supported_languages=[nlp.lang])
     asked = _known(place, labels, analyzer.get_supported_entities(nlp.lang))
 
-    def recognise(text: str) -> list[tuple[int, int, str, float]]:
-        with nlp.memory_zone():
-            return [(found.start, found.end, found.entity_type, found.score) for found in analyzer.analyze(text, nlp.lang, entities=asked)]
+    def ask(text: str) -> list[tuple[int, int, str, float]]:
+        return [(found.start, found.end, found.entity_type, found.score) for found in analyzer.analyze(text, nlp.lang, entities=asked)]
 
-    return recognise
+    return _bounded(nlp, ask)

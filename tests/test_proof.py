@@ -1,9 +1,14 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from decontam import manifest
 
 
 def test_what_is_compiled_is_no_part_of_the_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Python and numba write beside the source while a run is on; the code is what was installed."""
-    from decontam import manifest
-
     package = tmp_path / "decontam"
     package.mkdir()
     (package / "__init__.py").write_text("")

@@ -69,7 +69,7 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
     """Whether OUT holds the beginning of this very run. Raises InputError where it holds anything else."""
     named = {shard.name for shard in shards}
     content = folder.read(manifest.NAME)
-    folder.sweep(lambda name: name == manifest.NAME or _belongs(name, named))
+    folder.sweep(lambda name: name == manifest.NAME)
     if content is None:
         strange = [] if folder.remote or not os.path.isdir(folder.root) else sorted(set(os.listdir(folder.root)) - {".lock"})
         if strange:
@@ -104,6 +104,7 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
             "name all inputs again, use --overwrite to start over, or another folder"
         )
     _free(folder, named - set(before.get("shards", named)))
+    folder.sweep(lambda name: _belongs(name, named))
     return True
 
 

@@ -76,9 +76,9 @@ class Folder:
         place, inside = self._at(name)
         place.prune(inside)
 
-    def sweep(self, ours: Callable[[str], bool]) -> None:
-        """Remove what writers that were killed left behind; elsewhere only of files whose names are `ours`."""
-        self._home.sweep()
+    def sweep(self, ours: Callable[[str], bool], shared: bool = False) -> None:
+        """Remove what writers that were killed left behind; elsewhere, and at home if that is `shared`, only of files that are `ours`."""
+        self._home.sweep(ours if shared else lambda name: True)
         for below, place in self._elsewhere.items():
             place.sweep(_under(below, ours))
 

@@ -81,6 +81,7 @@ def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], finger
         **artefacts_of(config),
         "code": code(),
         "parent": None,
+        "parts": None,
     }
 
 

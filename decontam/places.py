@@ -9,6 +9,7 @@ import errno
 import glob
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
+from zlib import crc32
 
 from decontam.codecs import BLOCK, describe
 from decontam.errors import InputError
@@ -131,7 +133,7 @@ class Place:
 
     def prove_writable(self, option: str) -> None:
         """Make the place if need be, write a file, remove it. Raises InputError, which names `option`, where that fails."""
-        probe = f".probe.{os.getpid()}{_PART}"
+        probe = f".probe.{os.getpid()}{crc32(socket.gethostname().encode()):010}{_PART}"
         try:
             if not self._fs and not Path(self.root).exists():
                 _make_closed(Path(self.root))
@@ -262,7 +264,8 @@ def _make_closed(folder: Path) -> None:
 
 def _beside(final: Path) -> Path:
     """A name for a file that is being written: the final one is read in it, unless that is about as long as names can be."""
-    behind = f".{os.getpid()}-{next(_numbers)}{_PART}"
+    # Containers that share a volume all have small process ids.
+    behind = f".{os.getpid()}{crc32(socket.gethostname().encode()):010}-{next(_numbers)}{_PART}"
     whole = f".{final.name}{behind}"
     return final.with_name(whole if len(os.fsencode(whole)) <= _LONGEST else behind)
 

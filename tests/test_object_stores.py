@@ -323,3 +323,34 @@ def test_quarantine_and_the_rest_may_lie_in_different_worlds(remote: str, decont
     assert outputs["kept/a.jsonl"] is None
     if remote == "out":
         assert (0o700, 0o600) == tuple(stat.S_IMODE((folders["quarantine"] / name).stat().st_mode) for name in (".", "a.jsonl.parquet"))
+
+
+def test_parts_in_a_store_without_locks_come_to_one_run_even_where_one_is_done_twice_at_once(
+    decontam: Run, store: Store, tmp_path: Path
+) -> None:
+    data(tmp_path / "data", store)
+    arguments = ["s3://bucket/data", "--out", "s3://bucket/out", "--workers", "0", "--max-error-rate", "1"]
+    env = {**os.environ, "FSSPEC_S3_ENDPOINT_URL": store.url}
+
+    def start(*more: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [sys.executable, "-m", "decontam", *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=env
+        )
+
+    at_once = [start("run", *arguments, "--part", part) for part in ("1/2", "2/2", "1/2", "2/2")]
+    said = [process.communicate()[1] for process in at_once]
+    assert {process.returncode for process in at_once} <= {0, 1, 2}, said
+    # Where two stood in each other's way, the parts are run again, as a cluster would.
+    for part in ("1/2", "2/2"):
+        again = decontam(store, *arguments, "--part", part)
+        assert 0 == again.returncode, again.stderr
+    done = start("finish", "s3://bucket/out")
+    assert "" == done.communicate()[1]
+    whole = decontam(store, "s3://bucket/data", "--out", tmp_path / "whole", "--workers", 0, "--max-error-rate", 1)
+
+    assert (0, 0) == (done.returncode, whole.returncode)
+    there, here = scrubbed(store.fetch("out/", tmp_path / "fetched")), scrubbed(tmp_path / "whole")
+    for name in ("kept", "quarantine", "findings", "errors", "tallies", "proof/proof.json", "report.json"):
+        assert {key: value for key, value in there.items() if key.startswith(name)} == {
+            key: value for key, value in here.items() if key.startswith(name)
+        }

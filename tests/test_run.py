@@ -41,7 +41,7 @@ def tree(root: Path) -> dict[str, bytes]:
         name = str(path.relative_to(root))
         if name == "proof/proof.json":
             found[name] = json.loads(path.read_bytes())["leaves"]["content"].encode()
-        elif path.is_file() and name not in {".lock", "proof/leaves.parquet"}:
+        elif path.is_file() and not name.endswith(".lock") and name != "proof/leaves.parquet":
             found[name] = path.read_bytes()
             if name.endswith(".json") and not name.startswith("kept"):
                 values = json.loads(found[name])

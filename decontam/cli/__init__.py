@@ -27,6 +27,7 @@ class Commands(click.Group):
     package = "decontam.cli"
     modules: tuple[str, ...] = (
         "run",
+        "finish",
         "scan",
         "find",
         "sites",

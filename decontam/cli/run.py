@@ -86,6 +86,7 @@ def _lines(log_format: str) -> Any:
 @click.option("--index", "indexes", multiple=True, metavar="FILE", help="Look for the texts of this index, too; repeatable.")
 @click.option("--key-env", metavar="NAME", help="The environment variable that holds the key of indexes and pseudonyms.")
 @click.option("--key-file", metavar="FILE", help="The file that holds it.")
+@click.option("--part", metavar="I/N", help="Screen part I of N, by the names of the shards; decontam finish DIR puts all parts together.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one. [default: one per core]")
 @click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
@@ -99,8 +100,8 @@ def _lines(log_format: str) -> Any:
 @click.option("--sign-key", metavar="FILE", help="Sign the run digest with the Ed25519 key in this PEM file.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, since: str | None, files_from: str | None,
-            config_name: str | None, indexes: tuple[str, ...], key_env: str | None, key_file: str | None, workers: int | None,
-            text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
+            config_name: str | None, indexes: tuple[str, ...], key_env: str | None, key_file: str | None, part: str | None,
+            workers: int | None, text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
             dry_run: bool, overwrite: bool, kept: str | None,
             zstd_level: int | None, max_error_rate: float | None, sign_key: str | None, log_format: str) -> None:  # fmt: skip
     """Screen shards of JSON lines: files, folders, globs or URLs.
@@ -110,7 +111,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
     """
     from decontam.config import expired, with_indexes
     from decontam.inputs import discover, listed
-    from decontam.report import summary
+    from decontam.shares import share_from
 
     if out is None and not dry_run:
         raise click.UsageError("--out DIR says where the output goes; --dry-run screens without writing")
@@ -156,12 +157,14 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
         command=tuple(map(printable, sys.argv)),
         sign_key=sign_key,
         since=since,
+        share=share_from(part) if part else None,
     )
+    mine = job.share.taken(shards) if job.share else shards
     shows_bar = log_format == "text" and sys.stderr.isatty()
-    watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in shards)) if shows_bar else _lines(log_format)
+    watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in mine)) if shows_bar else _lines(log_format)
     with watching as watch:
         report = run(job, watch)
-    _end(report, job, log_format, summary(report))
+    end(report, job.out, config.output.quarantine, log_format)
     sys.exit(1 if report["problems"] else 0)
 
 
@@ -197,9 +200,12 @@ def _some(names: list[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> None:
+def end(report: Mapping[str, Any], out: str | None, quarantine: str | None, log_format: str) -> None:
+    """Tell how a run has ended, or a part of one."""
+    from decontam.report import summary
+
     if log_format == "json":
-        _log("json", "done", out=job.out, quarantine=job.config.output.quarantine, **report)
+        _log("json", "done", out=out, quarantine=quarantine, **report)
         return
     if report["tally"]["stages"]:
         from rich.console import Console
@@ -218,10 +224,11 @@ def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> 
     if report.get("resumed"):
         click.echo(f"{report['resumed']} of {report['shards']['done']} shards were finished before")
     where = "nothing was written (--dry-run)"
-    if job.out:
-        elsewhere = job.config.output.quarantine
-        where = f"{job.out}/ (kept, {'' if elsewhere else 'quarantine, '}findings, report.json)"
-        where += f", {elsewhere}/ (quarantine)" if elsewhere else ""
-    click.echo(f"{summary} -> {where}")
+    if "part" in report:
+        where = f"part {report['part']} of {out}/; when all are through: decontam finish {out}"
+    elif out:
+        where = f"{out}/ (kept, {'' if quarantine else 'quarantine, '}findings, report.json)"
+        where += f", {quarantine}/ (quarantine)" if quarantine else ""
+    click.echo(f"{summary(report)} -> {where}")
     if "proof" in report:
         click.echo(f"run digest {report['proof']}; note it elsewhere, and ask decontam verify later")

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from decontam import tables
+from decontam.claims import held
 from decontam.errors import InputError
 from decontam.finished import Finished
 from decontam.proof import LEAVES
@@ -18,7 +19,6 @@ from decontam.quarantine import ledger
 from decontam.quarantine.verdicts import Event, Verdicts
 from decontam.recall import findings_of
 from decontam.retention import kept_for
-from decontam.run import held
 
 
 class Expired(NamedTuple):

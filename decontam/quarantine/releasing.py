@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from decontam import tables
 from decontam.allowances import content_hash, read_list, written
+from decontam.claims import held
 from decontam.codecs import codec_of
 from decontam.config import key_of
 from decontam.errors import InputError
@@ -24,7 +25,6 @@ from decontam.layout import Layout, layout_of
 from decontam.parquet import HeldWriter, record_of
 from decontam.quarantine import ledger
 from decontam.quarantine.verdicts import DONE, Event, Verdicts
-from decontam.run import held
 from decontam.shards import RecordWriter
 from decontam.types import Record
 

@@ -37,6 +37,7 @@ _REVIEW = "review"  # the work of people; it is never removed here
 _LOCK = ".lock"
 _LEFT = ".decontam-part"  # how what is being written ends
 _BEGINNING = 120  # seconds that a part waits for others to begin
+_ENDING = 5  # seconds that it waits for whoever was at it before, if that is being ended
 
 
 def goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> bool:
@@ -66,8 +67,8 @@ def goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: boo
     return True
 
 
-def joins(folder: Folder, share: Share, opened: dict[str, Any], mine: AbstractSet[str]) -> bool:
-    """Whether others have begun the run of which this is a part; `opened` is its manifest, `mine` the shards of the part.
+def joins(folder: Folder, parts: int, opened: dict[str, Any], mine: AbstractSet[str]) -> bool:
+    """Whether others have begun the run in so many parts, of which this is one; `opened` is its manifest, `mine` the shards of the part.
 
     Raises InputError where OUT holds another run, or something else.
     """
@@ -78,7 +79,7 @@ def joins(folder: Folder, share: Share, opened: dict[str, Any], mine: AbstractSe
         return False
     before = json.loads(content)
     _same(folder, before, opened["fingerprint"])
-    if (of := before.get("parts")) != share.of:
+    if (of := before.get("parts")) != parts:
         how = f"in {of} parts: say --part I/{of}" if of else "in one piece: leave --part out"
         raise InputError(f"--out {folder.root} holds a run {how}, or choose another folder")
     if other := set(opened["shards"]) ^ set(before["shards"]):
@@ -181,7 +182,7 @@ def held(folder: Folder, share: Share | None = None) -> Iterator[Callable[[], No
     root = Path(folder.root)
     with ExitStack() as stack:
         if share is not None:
-            mine = _locked(root / share.lock, 0, f"--part {share} of {folder.root} is running already; wait for it, or run another part")
+            mine = _locked(root / share.lock, _ENDING, f"--part {share} of {folder.root} is running already; wait for it")
             stack.callback(mine.release)
         busy = f"--out {folder.root} is held by another run; wait for it or choose another folder"
         whole = _locked(root / _LOCK, _BEGINNING if share else 0, busy)

@@ -6,6 +6,7 @@ DecontamError          catch this to catch them all; each message says where, wh
 ├── RuleError          a rule pack: duplicate id, no examples, a pattern that does not compile
 ├── InputError         what the user pointed at: no input, wrong text key, colliding names, a held output folder
 ├── ShardError         one shard cannot be read or written: truncated, corrupt, vanished
+├── StalledError       nothing moves any more on the machines of others: a worker was killed, and its host does not notice
 └── BooksError         the counts of a run do not add up
 """
 
@@ -37,6 +38,10 @@ class InputError(DecontamError):
 
 class ShardError(DecontamError):
     """One shard cannot be read or written; the other shards go on."""
+
+
+class StalledError(DecontamError):
+    """Workers on other machines have stopped without an end; what they finished counts."""
 
 
 class BooksError(DecontamError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -20,7 +21,7 @@ from decontam.layout import layout_of
 from decontam.places import unwritten
 from decontam.report import report
 from decontam.rules import Rule
-from decontam.shares import Share
+from decontam.shares import Share, number_of
 from decontam.since import fitting, parent_of
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
@@ -92,6 +93,20 @@ def _digest(job: Job, rules: tuple[Rule, ...], parent: str | None) -> str:
     )
 
 
+def _parent(job: Job) -> str | None:
+    """The run digest of the run whose kept shards are screened. Raises InputError where they cannot be."""
+    if job.since is None:
+        return None
+    earlier, parent = parent_of(job.since)
+    fitting(earlier, job.config)
+    return parent
+
+
+def _opened(job: Job, rules: tuple[Rule, ...], digest: str, began: str, parent: str | None) -> dict[str, Any]:
+    opened = manifest.opened(job.command, job.config, rules, digest, began, (shard.name for shard in job.shards))
+    return {**opened, "parent": parent and {"out": job.since, "run": parent}}
+
+
 def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     """Screen all shards of a job and return the report; of a part of it, its shards alone, and the report is theirs.
 
@@ -104,10 +119,7 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     began, started = manifest.now(), perf_counter()
     rules = rules_of(job.config)
     chain_of(job.config)  # what it needs is there, before anything is written
-    parent = None
-    if job.since is not None:
-        earlier, parent = parent_of(job.since)
-        fitting(earlier, job.config)
+    parent = _parent(job)
     digest = _digest(job, rules, parent)
     mine = job.share.taken(job.shards) if job.share else job.shards
     preflight.check(mine, layout_of(job.config))
@@ -115,8 +127,7 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
         outcome = _screen(job, mine, digest, watch)
         return balanced(report(outcome.results, outcome.failed, perf_counter() - started))
     folder = folder_of(job.out, job.config)
-    opened = manifest.opened(job.command, job.config, rules, digest, began, (shard.name for shard in job.shards))
-    opened["parent"] = parent and {"out": job.since, "run": parent}
+    opened = _opened(job, rules, digest, began, parent)
     signer = signing.Signer.of(job.sign_key) if job.sign_key else None
     with held(folder, job.share) as others_may_begin:
         try:
@@ -146,6 +157,37 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     return balanced(told)
 
 
+def prepare(job: Job, parts: int) -> tuple[Folder, list[int]]:
+    """Mark OUT as that of a run in so many parts, before any of them begins; OUT, and the numbers of the parts that have work left.
+
+    Raises InputError where the job cannot run.
+    """
+    rules = rules_of(job.config)
+    parent = _parent(job)
+    chain_of(job.config)
+    preflight.check(job.shards, layout_of(job.config))
+    digest = _digest(job, rules, parent)
+    folder = folder_of(job.out or "", job.config)
+    opened = _opened(job, rules, digest, manifest.now(), parent)
+    with held(folder):
+        folder.prove_writable()
+        _join(job, parts, folder, opened, {shard.name for shard in job.shards})
+        left = {number_of(shard.name, parts) for shard in job.shards if _finished(folder, shard, digest) is None}
+    return folder, sorted(left)
+
+
+def _join(job: Job, parts: int, folder: Folder, opened: dict[str, Any], mine: AbstractSet[str]) -> bool:
+    """Join the others in OUT, or be the first, for the shards `mine`. Whether others were there."""
+    try:
+        joined = joins(folder, parts, opened, mine)
+        if not joined or folder.exists(proof.NAME):
+            folder.remove("proof")
+            publish(folder, manifest.NAME, {**opened, "parts": parts, "skipped": [skip._asdict() for skip in job.skipped]})
+    except OSError as error:
+        raise InputError(f"--out {folder.root}: {unwritten(error)}") from None
+    return joined
+
+
 def _part(job: Job, share: Share, folder: Folder, opened: dict[str, Any], finished: Mapping[str, dict[str, Any]], left: Sequence[Shard],
           watch: Watch, others_may_begin: Callable[[], None]) -> dict[str, Any]:  # fmt: skip
     """Screen the shards of a part and say so; what is told of the whole run is for who finishes it."""
@@ -153,15 +195,9 @@ def _part(job: Job, share: Share, folder: Folder, opened: dict[str, Any], finish
     mine = {shard.name for shard in left} | finished.keys()
     folder.prove_writable()
     try:
-        joined = joins(folder, share, {**opened, "parts": share.of}, mine)
-        again = joined and (
-            folder.exists(share.name) or bool(finished) or any(folder.exists(f"tallies/{shard.name}.json") for shard in left)
-        )
+        again = folder.exists(share.name) or bool(finished)
         _unjudged(folder, left, again)
-        if not joined or folder.exists(proof.NAME):
-            folder.remove("proof")
-            skipped = [skip._asdict() for skip in job.skipped]
-            publish(folder, manifest.NAME, {**opened, "parts": share.of, "skipped": skipped})
+        again &= _join(job, share.of, folder, opened, mine)
         publish(folder, share.name, said)
         others_may_begin()
         folder.sweep(lambda name: name == share.name or begins(name, mine), shared=True)

@@ -1,8 +1,8 @@
 """The command line: arguments in, exit codes out; what happens in between lives elsewhere.
 
-Exit codes: 0 done. 1 finished, but some shards failed (`scan --exit-code`: something was found; `find`, `why`: nothing was; `rules
-test`: a rule fails; `verify`: something is not as it was; `gate`: a shard is refused; `quarantine release` and `expire`: a record is).
-2 the user's mistake; nothing was written. 3 the books do not balance.
+Exit codes: 0 done. 1 finished, but some shards failed, or workers on a cluster (`scan --exit-code`: something was found; `find`,
+`why`: nothing was; `rules test`: a rule fails; `verify`: something is not as it was; `gate`: a shard is refused; `quarantine
+release` and `expire`: a record is). 2 the user's mistake; nothing was written. 3 the books do not balance.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 import decontam
-from decontam.errors import BooksError, DecontamError, printable
+from decontam.errors import BooksError, DecontamError, StalledError, printable
 
 _LAYOUT = "\n\t"
 
@@ -82,6 +82,9 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped; run the same command again to go on where it was", err=True)
         sys.exit(130)
+    except StalledError as error:
+        click.echo(f"decontam: {error}", err=True)
+        sys.exit(1)
     except BooksError as error:
         click.echo(f"decontam: the books do not balance: {error}", err=True)
         sys.exit(3)

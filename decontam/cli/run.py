@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,12 @@ def _lines(log_format: str) -> Any:
 @click.option("--key-env", metavar="NAME", help="The environment variable that holds the key of indexes and pseudonyms.")
 @click.option("--key-file", metavar="FILE", help="The file that holds it.")
 @click.option("--part", metavar="I/N", help="Screen part I of N, by the names of the shards; decontam finish DIR puts all parts together.")
+@click.option("--executor", type=click.Choice(["slurm", "ray"]), help="Screen on a cluster, by datatrove's executor, and wait for the end.")
+@click.option("--parts", type=click.IntRange(1), metavar="N", help="With --executor: into how many. [default: one per shard, up to 100]")
+@click.option("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE", help="For datatrove's executor; repeatable.")
+@click.option(
+    "--stall", type=click.FloatRange(1), default=1800, metavar="SECONDS", help="With --executor: give up when so long nothing moved."
+)
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one. [default: one per core]")
 @click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
@@ -101,6 +108,7 @@ def _lines(log_format: str) -> Any:
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, since: str | None, files_from: str | None,
             config_name: str | None, indexes: tuple[str, ...], key_env: str | None, key_file: str | None, part: str | None,
+            executor: str | None, parts: int | None, executor_options: tuple[str, ...], stall: float,
             workers: int | None, text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
             dry_run: bool, overwrite: bool, kept: str | None,
             zstd_level: int | None, max_error_rate: float | None, sign_key: str | None, log_format: str) -> None:  # fmt: skip
@@ -151,7 +159,7 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
         shards=shards,
         skipped=skipped,
         out=None if dry_run else out,
-        workers=_cores() if workers is None else workers,
+        workers=(1 if executor else _cores()) if workers is None else workers,
         limit=limit,
         overwrite=overwrite,
         command=tuple(map(printable, sys.argv)),
@@ -159,12 +167,43 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
         since=since,
         share=share_from(part) if part else None,
     )
+    if executor is not None:
+        _on_cluster(executor, job, parts, executor_options, stall, log_format)
     mine = job.share.taken(shards) if job.share else shards
     shows_bar = log_format == "text" and sys.stderr.isatty()
     watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in mine)) if shows_bar else _lines(log_format)
     with watching as watch:
         report = run(job, watch)
     end(report, job.out, config.output.quarantine, log_format)
+    sys.exit(1 if report["problems"] else 0)
+
+
+def _on_cluster(executor: str, job: Job, parts: int | None, options: tuple[str, ...], stall: float, log_format: str) -> None:
+    """Screen a job on a cluster, tell how it has ended, and exit."""
+    import yaml
+
+    from decontam.adapters.datatrove_parts import on
+    from decontam.errors import InputError
+    from decontam.finishing import finish
+
+    if job.share or job.out is None or job.overwrite:
+        raise click.UsageError("--executor makes parts of a run that writes to --out: without --part, --dry-run, --overwrite")
+    if wrong := [option for option in options if "=" not in option]:
+        raise click.UsageError(f"--executor-option {wrong[0]}: say KEY=VALUE, such as partition=cpu")
+    given = {key: yaml.safe_load(value) for key, _, value in (option.partition("=") for option in options)}
+    there = replace(
+        job,
+        out=_placed(job.out),
+        since=_placed(job.since),
+        shards=tuple(shard._replace(path=str(_placed(shard.path))) for shard in job.shards),
+    )
+    on(executor, there, parts or min(len(job.shards), 100), given, stall)
+    try:
+        report = finish(str(there.out), job.sign_key)
+    except InputError as error:  # it was screened, and not all of it came through
+        click.echo(f"decontam: {printable(str(error))}", err=True)
+        sys.exit(1)
+    end(report, job.out, job.config.output.quarantine, log_format)
     sys.exit(1 if report["problems"] else 0)
 
 

@@ -43,7 +43,7 @@ def tree(root: Path) -> dict[str, bytes]:
             found[name] = json.loads(path.read_bytes())["leaves"]["content"].encode()
         elif path.is_file() and not name.endswith(".lock") and name != "proof/leaves.parquet":
             found[name] = path.read_bytes()
-            if name.endswith(".json") and not name.startswith("kept"):
+            if name.endswith(".json") and not name.startswith(("kept", "shares")):
                 values = json.loads(found[name])
                 for key in ("seconds", "began", "ended", "command", "resumed"):
                     values.pop(key, None)

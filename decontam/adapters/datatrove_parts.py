@@ -10,11 +10,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 from datatrove.executor import RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 
@@ -80,11 +81,34 @@ def on(name: str, job: Job, parts: int, options: Mapping[str, Any], stall: float
     for number in left:  # whatever datatrove remembers of them
         folder.remove(f"{LOGS}/completions/{number - 1:05}")
     if left:
-        watched(_executor(name, Part(job), folder, parts, options), stall, lambda: _moved(folder))
+        watched(executor_on(name, [Part(job)], parts, folder.path(LOGS), options), stall, lambda: _moved(folder))
 
 
-def _executor(name: str, step: Part, folder: Folder, parts: int, options: Mapping[str, Any]) -> Any:
-    given: dict[str, Any] = {"pipeline": [step], "tasks": parts, "logging_dir": folder.path(LOGS), **options}
+def options_from(given: Iterable[str]) -> dict[str, Any]:
+    """`KEY=VALUE`s as options of an executor; values are JSON where they can be, and text otherwise. Raises InputError.
+
+    >>> options_from(["time=24:00:00", "mem_per_cpu_gb=4", 'sbatch_args={"account": "us"}'])
+    {'time': '24:00:00', 'mem_per_cpu_gb': 4, 'sbatch_args': {'account': 'us'}}
+    """
+    found = {}
+    for option in given:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise InputError(f"{option}: not an option of an executor; say KEY=VALUE, such as partition=cpu")
+        try:
+            found[key] = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            found[key] = value
+    return found
+
+
+def executor_on(name: str, pipeline: list[Any], tasks: int, logs: str, options: Mapping[str, Any]) -> Any:
+    """datatrove's executor on `slurm` or `ray`, with defaults under which it runs where nothing is said.
+
+    Slurm: the Python that submits, wherever it is, 24 hours, no QOS. Ray: the cluster that RAY_ADDRESS names, or the one of this machine.
+    Raises InputError where an option is wrong or a cluster is not there.
+    """
+    given: dict[str, Any] = {"pipeline": pipeline, "tasks": tasks, "logging_dir": logs, **options}
     try:
         if name == "ray":
             import ray
@@ -92,18 +116,13 @@ def _executor(name: str, step: Part, folder: Folder, parts: int, options: Mappin
             if not ray.is_initialized():
                 ray.init(address=os.environ.get("RAY_ADDRESS", "auto"), log_to_driver=False)
             return RayPipelineExecutor(**given)
-        # The Python that submits, wherever it is; whoever needs another one says env_command, venv_path or condaenv.
-        ours = {
-            "env_command": f'export PATH="{Path(sys.executable).parent}:$PATH"',
-            "qos": None,
-            "time": "24:00:00",
-            "job_name": "decontam",
-        }
-        # Without the last, what merges statistics would wait for ever where a task has failed.
+        path = f'export PATH="{Path(sys.executable).parent}:$PATH"'
+        ours = {"env_command": path, "qos": None, "time": "24:00:00", "job_name": "decontam"}
+        # Without this, what merges statistics would wait for ever where a task has failed.
         extra = {"sbatch_args": {"kill-on-invalid-dep": "yes", **options.get("sbatch_args", {})}}
         return SlurmPipelineExecutor(**{**ours, **given, **extra})
     except (TypeError, ImportError, ConnectionError) as error:
-        raise InputError(f"--executor {name}: {error}; options of datatrove's executor are given as --executor-option KEY=VALUE") from None
+        raise InputError(f"executor {name}: {error}") from None
 
 
 def _moved(folder: Folder) -> object:

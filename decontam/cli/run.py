@@ -180,24 +180,19 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
 
 def _on_cluster(executor: str, job: Job, parts: int | None, options: tuple[str, ...], stall: float, log_format: str) -> None:
     """Screen a job on a cluster, tell how it has ended, and exit."""
-    import yaml
-
-    from decontam.adapters.datatrove_parts import on
+    from decontam.adapters.datatrove_parts import on, options_from
     from decontam.errors import InputError
     from decontam.finishing import finish
 
     if job.share or job.out is None or job.overwrite:
         raise click.UsageError("--executor makes parts of a run that writes to --out: without --part, --dry-run, --overwrite")
-    if wrong := [option for option in options if "=" not in option]:
-        raise click.UsageError(f"--executor-option {wrong[0]}: say KEY=VALUE, such as partition=cpu")
-    given = {key: yaml.safe_load(value) for key, _, value in (option.partition("=") for option in options)}
     there = replace(
         job,
         out=_placed(job.out),
         since=_placed(job.since),
         shards=tuple(shard._replace(path=str(_placed(shard.path))) for shard in job.shards),
     )
-    on(executor, there, parts or min(len(job.shards), 100), given, stall)
+    on(executor, there, parts or min(len(job.shards), 100), options_from(options), stall)
     try:
         report = finish(str(there.out), job.sign_key)
     except InputError as error:  # it was screened, and not all of it came through

@@ -23,7 +23,9 @@ WANTED = Path(__file__).with_name("requirements.txt")
 def ran(*command: object, **options: object) -> subprocess.CompletedProcess:
     """Run a command; an AssertionError tells what it said where it fails."""
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
-    assert done.returncode == 0, f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, (
+        f"{' '.join(map(str, command))} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    )
     return done
 
 

@@ -1,0 +1,59 @@
+"""What the engines are given, and what they must come to: the corpus of tests/test_parity.py, and one that takes a while."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from decontam.config import load_config
+from decontam.inputs import discover
+from decontam.run import Job, run
+from tests.conftest import shard
+from tests.test_parity import CORPORA, COUNTERS, Told, counts_of, finding_of, lines_of
+from tests.test_run import API, HUMAN, MAIL, MIXED
+
+
+def spread(name: str, folder: Path, shards: int = 6) -> Path:
+    """The corpus of a config, in shards."""
+    for number in range(shards):
+        shard(folder / f"{number}.jsonl{['', '.gz', '.zst'][number % 3]}", CORPORA[name][number::shards])
+    return folder
+
+
+def slow(folder: Path, shards: int = 12) -> Path:
+    """Shards that take some seconds each, most of it on findings."""
+    for number in range(shards):
+        shard(folder / f"{number:02}.jsonl", [*MIXED, HUMAN, MAIL, API] * 250)
+    return folder
+
+
+def alone(source: Path, out: Path, name: str | None, options: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The report of `decontam run` on this machine."""
+    return run(Job(config=load_config(name, options or {}), shards=discover([str(source)])[0], out=str(out)))
+
+
+def expected(name: str, folder: Path) -> Told:
+    """What the command line makes of the corpus of a config."""
+    report = alone(spread(name, folder / "in"), folder / "alone", name)
+    rows = [row for table in sorted((folder / "alone/findings").iterdir()) for row in pq.read_table(table).to_pylist()]
+    found = {row["id"]: sorted(finding_of(finding) for finding in row["findings"]) for row in rows}
+    kept = {row["id"]: row for path in sorted((folder / "alone/kept").iterdir()) for row in lines_of(path)}
+    return Told(kept, found, {counter: report["tally"][counter] for counter in COUNTERS})
+
+
+def from_datatrove(out: Path, name: str) -> Told:
+    """What a pipeline of reader, step and writer has left in a folder."""
+    from decontam.adapters.datatrove import books
+
+    quarantined = [row for table in (out / "quarantine").glob("*.parquet") for row in pq.read_table(table).to_pylist()]
+    found = {row["id"]: sorted(finding_of(finding) for finding in row["findings"]) for row in quarantined}
+    kept = {}
+    for path in sorted((out / "kept").iterdir()):
+        for row in lines_of(path):
+            if evidence := json.loads(row.pop("decontam")["findings"]):
+                found[row["id"]] = sorted(map(finding_of, evidence))
+            kept[row["id"]] = {key: value for key, value in row.items() if not (name == "chat" and key == "text")}
+    return Told(kept, found, counts_of(books(str(out / "quarantine"))))

@@ -126,8 +126,8 @@ def executor_on(name: str, pipeline: list[Any], tasks: int, logs: str, options: 
 
 
 def _moved(folder: Folder) -> object:
-    """What is finished so far."""
-    return [len(folder.names(name)) for name in ("tallies", "parts")]
+    """What has begun and what is finished so far."""
+    return [len(folder.names(name)) for name in (FOLDER, "tallies", "parts")]
 
 
 def watched(executor: Any, seconds: float = 1800, moved: Callable[[], object] | None = None) -> None:

@@ -63,20 +63,20 @@ def test_kill(victim: str, cluster: dict[str, str], tmp_path: Path) -> None:
     """A rank that is killed leaves datatrove waiting for ever: it is given up, and the same command finishes. Actors are started again."""
     source, out = slow(tmp_path / "in"), tmp_path / "out"
     (tmp_path / "c.json").write_text(json.dumps(TOLERANT))
-    options = ["--config", tmp_path / "c.json", "--stall", 12]
+    options = ["--config", tmp_path / "c.json", "--stall", 20]
     process = subprocess.Popen(command(source, out, *options), env=cluster, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def at_work() -> list[dict[str, Any]]:
         said = [json.loads(path.read_bytes()) for path in out.glob("shares/*.json")]
         return [each for each in said if each["state"] == "running"] if list(out.glob("tallies/*.json")) else []
 
-    until(at_work, "a part at work", 120)
+    until(lambda: at_work() or process.poll() is not None, "a part at work", 120)
     chosen = at_work()[0]["process"]
     os.kill(chosen if victim == "rank" else parent_of(chosen), signal.SIGKILL)
     _, told = process.communicate(timeout=200)
 
     if victim == "rank":
-        assert (1, True) == (process.returncode, "nothing has moved for 12 s" in told), told
+        assert (1, True) == (process.returncode, "nothing has moved for 20 s" in told), told
         ran(*command(source, out, *options), env=cluster)
     else:
         assert 0 == process.returncode, told

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from decontam.config import load_config
 from decontam.inputs import discover
 from decontam.run import Job, run
+from decontam.tally import Tally
 from tests.conftest import shard
 from tests.test_parity import CORPORA, COUNTERS, Told, counts_of, finding_of, lines_of
 from tests.test_run import API, HUMAN, MAIL, MIXED
@@ -57,3 +59,14 @@ def from_datatrove(out: Path, name: str) -> Told:
                 found[row["id"]] = sorted(map(finding_of, evidence))
             kept[row["id"]] = {key: value for key, value in row.items() if not (name == "chat" and key == "text")}
     return Told(kept, found, counts_of(books(str(out / "quarantine"))))
+
+
+def from_rows(out: Path) -> Told:
+    """What is written of rows that went through `adapters.arrow.Screen`."""
+    rows = ds.dataset(out, partitioning="hive").to_table().to_pylist()
+    tally = sum((Tally.from_dict(json.loads(row["tally"])) for row in rows if row["outcome"] == "tally"), Tally())
+    records = [row for row in rows if row["outcome"] != "tally"]
+    assert len(records) == tally.records
+    kept = {row["id"]: json.loads(row["document"]) for row in records if row["document"] is not None}
+    found = {row["id"]: sorted(map(finding_of, findings)) for row in records if (findings := json.loads(row["findings"]))}
+    return Told(kept, found, counts_of(tally))

@@ -2,7 +2,8 @@
 
 spark-submit pipelines/spark.py IN OUT [CONFIG]
 
-OUT gets Parquet with a row for each record, by outcome: `document` goes on, `held` was taken out. Exit code 3 where rows are missing or doubled.
+OUT gets Parquet with a row for each record, by outcome: `document` goes on, `held` was taken out. Exits with 3 where rows are missing
+or doubled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from decontam.errors import BooksError
 
 
 def main(source: str, out: str, config: str = "default") -> None:
-    """Lines are read as bytes: Spark's JSON reader makes nulls of what it cannot read, and its text reader ends lines at carriage returns."""
+    """Lines are read as bytes: Spark's JSON reader makes nulls of what it cannot read."""
     spark = SparkSession.builder.appName("decontam").getOrCreate()
     lines = spark.read.option("lineSep", "\n").option("recursiveFileLookup", "true").text(source)
     lines = lines.filter(r"value RLIKE '\\S'").selectExpr("CAST(value AS BINARY) AS line")

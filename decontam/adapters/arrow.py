@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
 
 import decontam
-from decontam.config import Config
+from decontam.config import Config, check
 from decontam.documents import Documents, Screened, count_in
 from decontam.errors import BooksError
 from decontam.evidence import finding_row
 from decontam.jsontext import line_of
+from decontam.layout import Place, Unreadable, layout_of
+from decontam.shards import opened
 from decontam.tally import Tally
 
 TALLY = "tally"
+_ROWS = 4096  # of a batch of lines
 SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -39,19 +43,64 @@ SPARK = "id string, outcome string, reason string, document binary, held binary,
 """The same for Spark."""
 
 
+LINES = pa.schema(
+    [
+        ("source", pa.string()),
+        ("row", pa.int64()),
+        ("line", pa.binary()),
+        ("size", pa.int64()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+"""A record of a shard as a line of JSON, its number there and the bytes it takes; why there is no line where it could not be read."""
+
+
+class Read:
+    """Reads shards as `decontam run` does, for engines whose own readers lose records; for Ray Data's map_batches, `batch_size=1`.
+
+    A batch has columns `path` and `name`, as `decontam.inputs.discover` tells them of shards. Raises ConfigError; what it is called for
+    raises ShardError where a shard is truncated or corrupt.
+    """
+
+    def __init__(self, config: str | Config | None = None) -> None:
+        self._options = dict(decontam.load(config).options)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """The lines of the shards of a batch, some thousands at a time."""
+        config = check(self._options)
+        for shard in batch.to_pylist():
+            with opened(shard["path"], layout_of(config), shard["name"], config.input.max_record_bytes) as content:
+                rows = (row for place in content.places(lambda position: True) if (row := _line(shard["name"], place, content.line(place))))
+                while some := list(islice(rows, _ROWS)):
+                    yield pa.Table.from_pylist(some, LINES)
+
+
+def _line(source: str, place: Place, line: bytes | Unreadable | None) -> dict[str, Any] | None:
+    if isinstance(line, Unreadable):
+        return {"source": source, "row": place.row, "size": place.size, "reason": line.reason, "message": line.message}
+    return {"source": source, "row": place.row, "line": line, "size": place.size} if line and not line.isspace() else None
+
+
+class _Given(NamedTuple):
+    document: Any
+    source: str
+    row: int
+    size: int
+
+
 class Screen:
     """Screens Arrow batches. Plain values, so it can be pickled; rules are compiled once in each process.
 
     Args:
         config: a file, the name of a config that comes with decontam, a Config, or None for the default
         line: the column of lines of JSON, as bytes or text: they go on byte for byte. None: rows are the documents, and go on as JSON
-        encoding: of such lines, where they are text
 
     Raises ConfigError; what it is called for raises RuleError. No document makes it raise.
     """
 
-    def __init__(self, config: str | Config | None = None, line: str | None = None, encoding: str = "utf-8") -> None:
-        self._documents, self._line, self._encoding = Documents(dict(decontam.load(config).options)), line, encoding
+    def __init__(self, config: str | Config | None = None, line: str | None = None) -> None:
+        self._documents, self._line = Documents(dict(decontam.load(config).options)), line
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """One batch, with its tally; for Ray Data, `batch_format="pyarrow"`."""
@@ -66,21 +115,26 @@ class Screen:
             yield pa.RecordBatch.from_pylist([self._row(document, tally) for document in self._of(batch)], SCHEMA)
         yield pa.RecordBatch.from_pylist([_told(tally)], SCHEMA)
 
-    def _of(self, batch: Any) -> Iterator[Any]:
-        if self._line is None:
-            yield from batch.to_pylist()
-            return
-        for value in batch.column(self._line).to_pylist():
-            line = value.encode(self._encoding, "surrogatepass") if isinstance(value, str) else value or b""
-            if line.strip():
-                yield line
+    def _of(self, batch: Any) -> Iterator[_Given]:
+        for row in batch.to_pylist():
+            document: Any = row if self._line is None else row[self._line] or b""
+            if row.get("reason"):
+                yield _Given(Unreadable(row["reason"], row["message"]), row["source"], row["row"], row["size"])
+                continue
+            line = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+            if isinstance(line, bytes) and not line.strip():
+                continue
+            written = line if isinstance(line, bytes) else line_of(line)
+            if self._line is not None and row.get("row") is not None:
+                yield _Given(line, row["source"], row["row"], row["size"])
+            else:  # an id must not differ from try to try, and rows have no numbers here
+                number = int.from_bytes(hashlib.blake2b(written, digest_size=7).digest(), "big")
+                yield _Given(line, "", number, len(written))
 
-    def _row(self, document: Any, tally: Tally) -> dict[str, Any]:
-        line = document if isinstance(document, bytes) else line_of(document)
-        # An id must not differ from try to try, and rows have no numbers here.
-        number = int.from_bytes(hashlib.blake2b(line, digest_size=7).digest(), "big")
-        screened = self._documents.screen(document, "", number)
-        count_in(tally, screened, len(line))
+    def _row(self, given: _Given, tally: Tally) -> dict[str, Any]:
+        document = given.document
+        screened = self._documents.screen(document, given.source, given.row)
+        count_in(tally, screened, given.size)
         return {
             "id": screened.id.encode("utf-8", "backslashreplace").decode(),
             "outcome": screened.outcome,
@@ -91,7 +145,8 @@ class Screen:
         }
 
     def _held(self, document: Any, screened: Screened) -> Any:
-        return None if screened.document is not None else self._documents.held(document, screened.verdict)
+        gone = screened.document is None and not isinstance(document, Unreadable)
+        return self._documents.held(document, screened.verdict) if gone else None
 
 
 def _bytes(document: Any) -> bytes | None:
@@ -111,9 +166,8 @@ def books(read: int, written: Mapping[str, int], tallies: Iterable[str]) -> Tall
     there = {outcome: count for outcome, count in written.items() if outcome != TALLY and count}
     counted = {outcome: count for outcome, count in tally.outcomes.items() if count}
     if not (tally.balanced and there == counted and read == tally.records):
-        raise BooksError(
-            f"{read:,} rows went in, {tally.records:,} were screened ({_said(counted)}), {sum(there.values()):,} were written ({_said(there)})"
-        )
+        screened, rows = f"{tally.records:,} were screened ({_said(counted)})", f"{sum(there.values()):,} written ({_said(there)})"
+        raise BooksError(f"{read:,} rows went in, {screened}, {rows}")
     return tally
 
 

@@ -33,6 +33,11 @@ def spark(home: Path) -> Iterator[tuple[list[str], dict[str, str]]]:
             stack.callback(started.terminate)
             ready = "I have been elected leader" if number == 0 else "Successfully registered with master"
             until(lambda log=log, ready=ready: ready in log.read_text(), f"Spark, see {log}", 60)
-        options = {"spark.executor.memory": "512m", "spark.sql.files.maxPartitionBytes": "200000", "spark.ui.enabled": "false"}
-        conf = [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
+        options = {
+            "spark.executor.memory": "512m",
+            "spark.sql.files.maxPartitionBytes": "200000",
+            "spark.ui.enabled": "false",
+            "spark.sql.shuffle.partitions": "2",
+        }
+        conf = [part for name, value in options.items() for part in ("--conf", f"spark.{name}={value}")]
         yield [str(package / "bin/spark-submit"), "--master", master, *conf], env

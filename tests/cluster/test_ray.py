@@ -16,8 +16,8 @@ from decontam.audit.verify import verify
 from tests.test_run import TOLERANT
 from tests.test_shares import as_one
 
-from .corpora import alone, expected, from_datatrove, slow, spread
-from .engines import ROOT, python, ran, until
+from .corpora import alone, expected, from_datatrove, from_rows, slow, spread
+from .engines import ROOT, processes, python, ran, until
 
 pytestmark = pytest.mark.cluster
 OPTIONS = ("--executor-option", "mem_per_cpu_gb=0.5")
@@ -91,3 +91,30 @@ def test_a_pipeline_says_what_the_command_says(cluster: dict[str, str], tmp_path
     ran(python(), script, "ray", tmp_path / "in", tmp_path / "out", 3, "mem_per_cpu_gb=0.5", env={**cluster, "CONFIG": "chat"})
 
     assert told == from_datatrove(tmp_path / "out", "chat")
+
+
+def test_rows_in_ray_data_say_what_the_command_says(cluster: dict[str, str], tmp_path: Path) -> None:
+    told = expected("default", tmp_path)
+    ran(python(), ROOT / "pipelines/ray_data.py", tmp_path / "in", tmp_path / "out", env=cluster)
+
+    assert told == from_rows(tmp_path / "out")
+
+
+def test_killed_workers_of_ray_data_cost_nothing(cluster: dict[str, str], tmp_path: Path) -> None:
+    source, out = slow(tmp_path / "in"), tmp_path / "out"
+    report = alone(source, tmp_path / "alone", None, TOLERANT)
+    command = [str(python()), str(ROOT / "pipelines/ray_data.py"), str(source), str(out)]
+    process = subprocess.Popen(command, env=cluster, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    for _ in range(2):
+        until(lambda: screening() or process.poll() is not None, "a task at work", 120)
+        os.kill(screening()[-1], signal.SIGKILL)
+    stdout, stderr = process.communicate(timeout=200)
+
+    assert 0 == process.returncode, stderr[-3000:]
+    assert f"{report['tally']['records']:,} records: " in stdout
+    assert report["tally"]["outcomes"] == from_rows(out).counts["outcomes"]
+
+
+def screening() -> list[int]:
+    """Ray's worker processes that map batches now."""
+    return processes(["MapBatches"])

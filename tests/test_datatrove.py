@@ -333,3 +333,43 @@ def test_a_config_may_be_given_as_a_file(tmp_path: Path, config: Config) -> None
 def test_no_documents_make_a_tally_too(tmp_path: Path) -> None:
     assert [] == list(Decontam(books=str(tmp_path)).run(None))
     assert Tally() == books(str(tmp_path))
+
+
+KILLED = """
+import os, signal, sys
+from datatrove.executor import LocalPipelineExecutor
+from decontam.adapters.datatrove import Decontam, DecontamReader, DecontamWriter, books
+from decontam.adapters.datatrove_parts import watched
+
+class Kill:
+    def __call__(self, data, rank, world_size):
+        for each in data:
+            if rank == 1 and not os.path.exists(sys.argv[1] + "/killed"):
+                open(sys.argv[1] + "/killed", "w").close()
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield each
+
+if __name__ == "__main__":
+    out = sys.argv[1]
+    steps = [DecontamReader(out + "/in"), Decontam(quarantine=out + "/q"), Kill(), DecontamWriter(out + "/kept")]
+    watched(LocalPipelineExecutor(steps, tasks=3, workers=2, logging_dir=out + "/logs"), seconds=float(sys.argv[2]))
+    print(books(out + "/q").records)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_does_not_hang_a_pipeline_that_is_watched(tmp_path: Path) -> None:
+    for number in range(3):
+        shard(tmp_path / f"in/{number}.jsonl", ALL)
+    (tmp_path / "pipeline.py").write_text(KILLED)
+
+    def started(seconds: int) -> subprocess.CompletedProcess:
+        command = [sys.executable, str(tmp_path / "pipeline.py"), str(tmp_path), str(seconds)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+
+    first = started(20)
+    assert 1 == first.returncode
+    assert "StalledError: nothing has moved for 20 s" in first.stderr
+    again = started(120)
+    assert "15" == again.stdout.splitlines()[-1], again.stderr
+    assert 9 == len(rows(tmp_path / "kept"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -207,10 +208,25 @@ def beam_in_processes(documents: list[dict], name: str, folder: Path) -> Told:
     return _beam(documents, name, folder, direct_running_mode="multi_processing", direct_num_workers=2)
 
 
+def arrow_batches(documents: list[dict], name: str, folder: Path) -> Told:
+    """What engines do with `Read` and `Screen`, without one: batches of seven lines, with a tally each."""
+    from decontam.adapters.arrow import Read, Screen
+
+    path = _written(documents, folder) / "a.jsonl"
+    (lines,) = Read(name)(pa.table({"path": [str(path)], "name": ["a.jsonl"]}))
+    screen = pickle.loads(pickle.dumps(Screen(name, "line")))
+    rows = [row for at in range(0, len(lines), 7) for row in screen(lines.slice(at, 7)).to_pylist()]
+    tally = sum((Tally.from_dict(json.loads(row["tally"])) for row in rows if row["outcome"] == "tally"), Tally())
+    records = [row for row in rows if row["outcome"] != "tally"]
+    found = {row["id"]: sorted(map(finding_of, findings)) for row in records if (findings := json.loads(row["findings"]))}
+    return Told({row["id"]: json.loads(row["document"]) for row in records if row["document"]}, found, counts_of(tally))
+
+
 DOORS: list[Callable[[list[dict], str, Path], Told]] = [
     cli_rows,
     cli_parts,
     any_iterable,
+    arrow_batches,
     datatrove,
     beam_in_memory,
     beam_in_processes,
@@ -299,3 +315,14 @@ def test_beam_reads_what_there_is_to_read(tmp_path: Path) -> None:
 
     assert RAW == counts["outcomes"]
     assert RAW["errored"] == len(outputs["errors"])
+
+
+def test_arrow_batches_read_what_there_is_to_read(tmp_path: Path) -> None:
+    from decontam.adapters.arrow import Read, Screen
+
+    path = raw_lines(tmp_path)
+    (lines,) = Read()(pa.table({"path": [str(path)], "name": ["raw.jsonl"]}))
+    rows = Screen(None, "line")(lines).to_pylist()
+
+    assert RAW == Tally.from_dict(json.loads(rows[-1]["tally"])).outcomes
+    assert RAW == Counter(row["outcome"] for row in rows[:-1])

@@ -42,6 +42,7 @@ class Commands(click.Group):
         "rules",
         "model",
         "config",
+        "pipeline",
         "samples",
     )
 

@@ -37,9 +37,9 @@ def alone(source: Path, out: Path, name: str | None, options: dict[str, Any] | N
     return run(Job(config=load_config(name, options or {}), shards=discover([str(source)])[0], out=str(out)))
 
 
-def expected(name: str, folder: Path) -> Told:
-    """What the command line makes of the corpus of a config."""
-    report = alone(spread(name, folder / "in"), folder / "alone", name)
+def expected(name: str, folder: Path, config: str | None = None) -> Told:
+    """What the command line makes of a corpus, under the config of that name or another one."""
+    report = alone(spread(name, folder / "in"), folder / "alone", config or name)
     rows = [row for table in sorted((folder / "alone/findings").iterdir()) for row in pq.read_table(table).to_pylist()]
     found = {row["id"]: sorted(finding_of(finding) for finding in row["findings"]) for row in rows}
     kept = {row["id"]: row for path in sorted((folder / "alone/kept").iterdir()) for row in lines_of(path)}

@@ -20,7 +20,7 @@ from decontam.inputs import discover
 
 
 def main(source: str, out: str, config: str = "default") -> None:
-    """Shards are read as `decontam run` reads them: Ray Data's own reader of lines ends them at eleven characters, U+2028 for one."""
+    """Shards are read as `decontam run` reads them: Ray Data's own reader ends lines at ten characters, U+2028 for one."""
     shards = [{"path": shard.path, "name": shard.name} for shard in discover([source])[0]]
     lines = ray.data.from_items(shards, override_num_blocks=len(shards)).map_batches(Read(config), batch_size=1, batch_format="pyarrow")
     lines.map_batches(Screen(config, "line"), batch_format="pyarrow").write_parquet(out, partition_cols=["outcome"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -66,21 +69,18 @@ def test_the_id_of_a_row_without_one_is_the_same_when_it_is_tried_again() -> Non
         (lambda rows: [{**rows[0], "outcome": "dropped"}, *rows[1:]], "dropped 1"),
     ],
 )
-def test_an_engine_that_loses_or_doubles_rows_is_found_out(engine: object, says: str) -> None:
+def test_an_engine_that_loses_or_doubles_rows_is_found_out(engine: Callable, says: str) -> None:
     rows = Screen()(pa.Table.from_pylist(ALL)).to_pylist()
 
     assert 5 == books(5, *written(rows)).records
     with pytest.raises(BooksError, match=says):
-        books(5, *written(engine(rows)))  # type: ignore[operator]
+        books(5, *written(engine(rows)))
     with pytest.raises(BooksError, match="6 rows went in"):
         books(6, *written(rows))
 
 
-def test_a_shard_that_is_cut_off_is_named(tmp_path: object) -> None:
-    import gzip
-    from pathlib import Path
-
-    path = Path(str(tmp_path), "a.jsonl.gz")
+def test_a_shard_that_is_cut_off_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(json.dumps(HUMAN).encode() * 99)[:-9])
     with pytest.raises(ShardError, match="truncated"):
         list(Read()(pa.table({"path": [str(path)], "name": ["a.jsonl.gz"]})))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from filelock import FileLock
 
 from decontam.audit.verify import verify
@@ -254,6 +256,37 @@ def test_an_output_that_is_gone_is_not_passed_over_in_the_books(part: Callable, 
     (tmp_path / "out/tallies/a.jsonl.json").unlink()
     part(number_of("a.jsonl", PARTS))
     finish(str(tmp_path / "out"))
+    assert verify(str(tmp_path / "out")).ok
+
+
+def test_parts_without_shards_need_not_run(part: Callable, tmp_path: Path) -> None:
+    shard(tmp_path / "in/a.jsonl", MIXED)
+    mine = number_of("a.jsonl", 9)
+    part(mine, of=9)
+    part(mine % 9 + 1, of=9)
+    finish(str(tmp_path / "out"))
+
+    assert verify(str(tmp_path / "out")).ok
+
+
+def test_the_kubernetes_job_of_the_documentation_runs_every_part(tmp_path: Path) -> None:
+    """Its command, with the index that Kubernetes gives each pod."""
+    text = (Path(__file__).parents[1] / "pipelines/README.md").read_text("utf-8")
+    job = yaml.safe_load(re.search(r"```yaml\n(.*?)```", text, re.DOTALL).group(1))["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    shard(tmp_path / "in/a.jsonl", MIXED)
+    shard(tmp_path / "in/b.jsonl", MIXED)
+    (script,) = container["args"]
+    for was, now in {"decontam run": f"{sys.executable} -m decontam run --max-error-rate 1", "s3://bucket/data": f"{tmp_path}/in",
+                     "s3://bucket/out": f"{tmp_path}/out", "--workers 8": "--workers 0", "/64": "/2"}.items():  # fmt: skip
+        script = script.replace(was, now)
+    assert ("Indexed", 64) == (job["completionMode"], job["completions"])
+    for index in range(2):
+        subprocess.run(
+            [*container["command"], script], check=True, env={**os.environ, "JOB_COMPLETION_INDEX": str(index)}, capture_output=True
+        )
+    finish(str(tmp_path / "out"))
+
     assert verify(str(tmp_path / "out")).ok
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,13 @@ import pyarrow.parquet as pq
 from decontam.config import load_config
 from decontam.inputs import discover
 from decontam.run import Job, run
+from decontam.shares import Share, number_of
 from decontam.tally import Tally
 from tests.conftest import shard
 from tests.test_parity import CORPORA, COUNTERS, Told, counts_of, finding_of, lines_of
 from tests.test_run import API, HUMAN, MAIL, MIXED
+
+from .engines import until
 
 
 def spread(name: str, folder: Path, shards: int = 6) -> Path:
@@ -30,6 +35,18 @@ def slow(folder: Path, shards: int = 12) -> Path:
     for number in range(shards):
         shard(folder / f"{number:02}.jsonl", [*MIXED, HUMAN, MAIL, API] * 250)
     return folder
+
+
+def in_the_middle(out: Path, source: Path, parts: int, process: subprocess.Popen) -> dict[str, Any]:
+    """Wait until the largest part has finished a shard and not yet all; what its worker has said."""
+    names = [path.name for path in source.iterdir()]
+    (number, _), *_ = Counter(number_of(name, parts) for name in names).most_common()
+    mine = [name for name in names if number_of(name, parts) == number]
+    said = out / Share(number, parts).name
+    until(lambda: process.poll() is not None or any((out / f"tallies/{name}.json").exists() for name in mine), "a shard that is done", 180)
+    told = json.loads(said.read_bytes())
+    assert told["state"] == "running", "the part has ended before it could be killed"
+    return told
 
 
 def alone(source: Path, out: Path, name: str | None, options: dict[str, Any] | None = None) -> dict[str, Any]:

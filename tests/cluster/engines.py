@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
@@ -54,6 +56,18 @@ def debian(*packages: str, command: str) -> None:
             ran("apt-get", "install", "-qq", "--no-install-recommends", *packages, env=env)
 
 
+@contextmanager
+def started(*command: object, env: dict[str, str]) -> Iterator[subprocess.Popen]:
+    """A command at work; it does not outlive the block."""
+    said = subprocess.PIPE
+    with subprocess.Popen([*map(str, command)], env=env, stdout=said, stderr=said, text=True, start_new_session=True) as process:
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now."""
     sockets = [socket.socket() for _ in range(count)]
@@ -71,7 +85,7 @@ def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, f"{what}: not in {seconds} s"
-        time.sleep(0.1)
+        time.sleep(0.02)
 
 
 def processes(words: Iterable[str]) -> list[int]:

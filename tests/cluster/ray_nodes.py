@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import sys
 
-from ray.cluster_utils import Cluster
-
 
 def main() -> None:
     """Start, say where, wait, stop."""
+    from ray.cluster_utils import Cluster
+
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 100_000_000, "include_dashboard": False})
     cluster.add_node(num_cpus=2, object_store_memory=100_000_000)
     cluster.wait_for_nodes()

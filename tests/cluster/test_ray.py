@@ -8,7 +8,6 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,8 +15,8 @@ from decontam.audit.verify import verify
 from tests.test_run import TOLERANT
 from tests.test_shares import as_one
 
-from .corpora import alone, expected, from_datatrove, from_rows, slow, spread
-from .engines import ROOT, processes, python, ran, until
+from .corpora import alone, expected, from_datatrove, from_rows, in_the_middle, slow, spread
+from .engines import ROOT, processes, python, ran, started, until
 
 pytestmark = pytest.mark.cluster
 OPTIONS = ("--executor-option", "mem_per_cpu_gb=0.5")
@@ -64,16 +63,10 @@ def test_kill(victim: str, cluster: dict[str, str], tmp_path: Path) -> None:
     source, out = slow(tmp_path / "in"), tmp_path / "out"
     (tmp_path / "c.json").write_text(json.dumps(TOLERANT))
     options = ["--config", tmp_path / "c.json", "--stall", 20]
-    process = subprocess.Popen(command(source, out, *options), env=cluster, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-    def at_work() -> list[dict[str, Any]]:
-        said = [json.loads(path.read_bytes()) for path in out.glob("shares/*.json")]
-        return [each for each in said if each["state"] == "running"] if list(out.glob("tallies/*.json")) else []
-
-    until(lambda: at_work() or process.poll() is not None, "a part at work", 120)
-    chosen = at_work()[0]["process"]
-    os.kill(chosen if victim == "rank" else parent_of(chosen), signal.SIGKILL)
-    _, told = process.communicate(timeout=200)
+    with started(*command(source, out, *options), env=cluster) as process:
+        rank = in_the_middle(out, source, 3, process)["process"]
+        os.kill(rank if victim == "rank" else parent_of(rank), signal.SIGKILL)
+        _, told = process.communicate(timeout=200)
 
     if victim == "rank":
         assert (1, True) == (process.returncode, "nothing has moved for 20 s" in told), told
@@ -103,12 +96,11 @@ def test_rows_in_ray_data_say_what_the_command_says(cluster: dict[str, str], tmp
 def test_killed_workers_of_ray_data_cost_nothing(cluster: dict[str, str], tmp_path: Path) -> None:
     source, out = slow(tmp_path / "in"), tmp_path / "out"
     report = alone(source, tmp_path / "alone", None, TOLERANT)
-    command = [str(python()), str(ROOT / "pipelines/ray_data.py"), str(source), str(out)]
-    process = subprocess.Popen(command, env=cluster, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for _ in range(2):
-        until(lambda: screening() or process.poll() is not None, "a task at work", 120)
-        os.kill(screening()[-1], signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=200)
+    with started(python(), ROOT / "pipelines/ray_data.py", source, out, env=cluster) as process:
+        for _ in range(2):
+            until(lambda: screening() or process.poll() is not None, "a task at work", 120)
+            os.kill(screening()[-1], signal.SIGKILL)
+        stdout, stderr = process.communicate(timeout=200)
 
     assert 0 == process.returncode, stderr[-3000:]
     assert f"{report['tally']['records']:,} records: " in stdout

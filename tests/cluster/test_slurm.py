@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +15,8 @@ from decontam.audit.verify import verify
 from tests.test_run import TOLERANT
 from tests.test_shares import as_one
 
-from .corpora import alone, expected, from_datatrove, slow, spread
-from .engines import ROOT, ran, until
+from .corpora import alone, expected, from_datatrove, in_the_middle, slow, spread
+from .engines import ROOT, ran, started, until
 from .slurm import slurm
 
 pytestmark = pytest.mark.cluster
@@ -59,12 +58,10 @@ def test_a_task_that_is_killed_is_named_and_the_same_command_finishes(cluster: d
     source, out = slow(tmp_path / "in"), tmp_path / "out"
     (tmp_path / "c.json").write_text(json.dumps(TOLERANT))
     options = ["--config", tmp_path / "c.json", "--stall", 60]
-    process = subprocess.Popen(command(source, out, *options), env=cluster, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    until(lambda: list(out.glob("tallies/*.json")) and list(out.glob("shares/*.json")), "a part at work", 120)
-    said = [json.loads(path.read_bytes()) for path in out.glob("shares/*.json")]
-    victim = next(each for each in said if each["state"] == "running")
-    os.kill(victim["process"], signal.SIGKILL)
-    _, told = process.communicate(timeout=200)
+    with started(*command(source, out, *options), env=cluster) as process:
+        victim = in_the_middle(out, source, 3, process)
+        os.kill(victim["process"], signal.SIGKILL)
+        _, told = process.communicate(timeout=200)
 
     assert 1 == process.returncode, told
     assert f"1 of 3 parts are not through: {victim['part']} began at" in told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import pytest
 from tests.test_run import TOLERANT
 
 from .corpora import alone, expected, from_rows, slow
-from .engines import ROOT, processes, ran, until
+from .engines import ROOT, processes, ran, started, until
 from .spark import spark
 
 pytestmark = pytest.mark.cluster
@@ -41,12 +40,12 @@ def test_killed_workers_cost_nothing(cluster: Cluster, tmp_path: Path) -> None:
     report = alone(source, tmp_path / "alone", None, TOLERANT)
     submit, env = cluster
     # Their environment tells these processes from those of others.
-    command = [*submit, "--conf", f"spark.executorEnv.WHOSE={tmp_path}", str(ROOT / "pipelines/spark.py"), str(source), str(out)]
-    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for kind in ("pyspark.daemon", "CoarseGrainedExecutorBackend"):
-        until(lambda: list(out.rglob("part-*.parquet")) or process.poll() is not None, "a task at work", 120)
-        os.kill(processes([kind, f"WHOSE={tmp_path}"])[-1], signal.SIGKILL)
-    stdout, stderr = process.communicate(timeout=200)
+    mark = ["--conf", f"spark.executorEnv.WHOSE={tmp_path}"]
+    with started(*submit, *mark, ROOT / "pipelines/spark.py", source, out, env=env) as process:
+        for kind in ("pyspark.daemon", "CoarseGrainedExecutorBackend"):
+            until(lambda: list(out.rglob("part-*.parquet")) or process.poll() is not None, "a task at work", 120)
+            os.kill(processes([kind, f"WHOSE={tmp_path}"])[-1], signal.SIGKILL)
+        stdout, stderr = process.communicate(timeout=200)
 
     assert 0 == process.returncode, stderr[-3000:]
     assert f"{report['tally']['records']:,} records: " in stdout

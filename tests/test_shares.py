@@ -290,6 +290,28 @@ def test_the_kubernetes_job_of_the_documentation_runs_every_part(tmp_path: Path)
     assert verify(str(tmp_path / "out")).ok
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--executor", "slurm"], "there is no sbatch here"),
+        (["--executor", "slurm", "--part", "1/2"], "without --part, --dry-run, --overwrite"),
+        (["--executor", "slurm", "--executor-option", "partition"], "say KEY=VALUE"),
+        (["--executor", "cloud"], "'cloud' is not one of"),
+        (["--part", "1/0"], "say I/N"),
+    ],
+)
+def test_what_cannot_be_run_on_a_cluster_is_refused(
+    arguments: list[str], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    shard(tmp_path / "in/a.jsonl", [HUMAN])
+    done = decontam("run", tmp_path / "in", "--out", tmp_path / "out", *arguments)
+
+    assert 2 == done.returncode
+    assert says in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_parts_at_the_same_time_killed_and_run_again(screen_files: Callable, tmp_path: Path) -> None:
     """All parts of one run at once; each is killed now and then, and run again by whoever watches it, as a cluster would."""

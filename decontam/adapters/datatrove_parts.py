@@ -6,6 +6,7 @@ datatrove schedules, starts and counts; nothing of a record passes through it.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -77,11 +78,16 @@ def on(name: str, job: Job, parts: int, options: Mapping[str, Any], stall: float
     `stall` seconds. The same call goes on with what is left.
     """
     job = replace(job, sign_key=None)
+    executor = executor_on(name, [Part(job)], parts, f"{job.out}/{LOGS}", options)
     folder, left = prepare(job, parts)
     for number in left:  # whatever datatrove remembers of them
         folder.remove(f"{LOGS}/completions/{number - 1:05}")
-    if left:
-        watched(executor_on(name, [Part(job)], parts, folder.path(LOGS), options), stall, lambda: _moved(folder))
+    if not left:
+        return
+    try:
+        watched(executor, stall, lambda: _moved(folder))
+    except subprocess.CalledProcessError as error:
+        raise InputError(f"executor {name}: {error.cmd[0]} refused the job, in its own words above") from None
 
 
 def options_from(given: Iterable[str]) -> dict[str, Any]:
@@ -116,6 +122,8 @@ def executor_on(name: str, pipeline: list[Any], tasks: int, logs: str, options: 
             if not ray.is_initialized():
                 ray.init(address=os.environ.get("RAY_ADDRESS", "auto"), log_to_driver=False)
             return RayPipelineExecutor(**given)
+        if shutil.which("sbatch") is None:
+            raise InputError("executor slurm: there is no sbatch here; run this on a machine that submits jobs")
         path = f'export PATH="{Path(sys.executable).parent}:$PATH"'
         ours = {"env_command": path, "qos": None, "time": "24:00:00", "job_name": "decontam"}
         # Without this, what merges statistics would wait for ever where a task has failed.

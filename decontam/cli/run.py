@@ -180,10 +180,13 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, si
 
 def _on_cluster(executor: str, job: Job, parts: int | None, options: tuple[str, ...], stall: float, log_format: str) -> None:
     """Screen a job on a cluster, tell how it has ended, and exit."""
-    from decontam.adapters.datatrove_parts import on, options_from
     from decontam.errors import InputError
     from decontam.finishing import finish
 
+    try:
+        from decontam.adapters.datatrove_parts import on, options_from
+    except ImportError as error:
+        raise click.UsageError(f"--executor needs datatrove: pip install 'decontam[datatrove]' ({error})") from None
     if job.share or job.out is None or job.overwrite:
         raise click.UsageError("--executor makes parts of a run that writes to --out: without --part, --dry-run, --overwrite")
     there = replace(

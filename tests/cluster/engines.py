@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -80,12 +81,13 @@ def free_ports(count: int) -> list[int]:
             each.close()
 
 
-def until(holds: Callable[[], object], what: str, seconds: float = 60) -> None:
-    """Wait until something holds; an AssertionError says `what` where it does not in time."""
+def until(holds: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    """Wait until something holds, and return it; an AssertionError says `what` where it does not in time."""
     deadline = time.monotonic() + seconds
-    while not holds():
+    while not (found := holds()):
         assert time.monotonic() < deadline, f"{what}: not in {seconds} s"
         time.sleep(0.02)
+    return found
 
 
 def processes(words: Iterable[str]) -> list[int]:

@@ -98,8 +98,8 @@ def test_killed_workers_of_ray_data_cost_nothing(cluster: dict[str, str], tmp_pa
     report = alone(source, tmp_path / "alone", None, TOLERANT)
     with started(python(), ROOT / "pipelines/ray_data.py", source, out, env=cluster) as process:
         for _ in range(2):
-            until(lambda: screening() or process.poll() is not None, "a task at work", 120)
-            os.kill(screening()[-1], signal.SIGKILL)
+            (*_, victim) = until(screening, "a task at work", 120)
+            os.kill(victim, signal.SIGKILL)
         stdout, stderr = process.communicate(timeout=200)
 
     assert 0 == process.returncode, stderr[-3000:]

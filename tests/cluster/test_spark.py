@@ -43,8 +43,9 @@ def test_killed_workers_cost_nothing(cluster: Cluster, tmp_path: Path) -> None:
     mark = ["--conf", f"spark.executorEnv.WHOSE={tmp_path}"]
     with started(*submit, *mark, ROOT / "pipelines/spark.py", source, out, env=env) as process:
         for kind in ("pyspark.daemon", "CoarseGrainedExecutorBackend"):
-            until(lambda: list(out.rglob("part-*.parquet")) or process.poll() is not None, "a task at work", 120)
-            os.kill(processes([kind, f"WHOSE={tmp_path}"])[-1], signal.SIGKILL)
+            until(lambda: list(out.rglob("part-*.parquet")), "a task at work", 120)
+            (*_, victim) = until(lambda kind=kind: processes([kind, f"WHOSE={tmp_path}"]), kind)
+            os.kill(victim, signal.SIGKILL)
         stdout, stderr = process.communicate(timeout=200)
 
     assert 0 == process.returncode, stderr[-3000:]

@@ -45,8 +45,8 @@ def result_of(folder: Folder, shard: str, digest: str) -> dict[str, Any] | None:
 
 def as_listed(result: Mapping[str, Any], shard: Shard) -> bool:
     """Whether a result is good, and of a shard as it is now."""
-    given = result["input"]
-    return given["stamp"] == shard.stamp and given["size"] == shard.size and not result["problem"]
+    given = result.get("input", {})
+    return given.get("stamp") == shard.stamp and given.get("size") == shard.size and not result.get("problem")
 
 
 def close(folder: Folder, opened: Mapping[str, Any], results: Sequence[Mapping[str, Any]], failed: Mapping[str, str],

@@ -80,7 +80,31 @@ class Errored(NamedTuple):
     raw_base64: Optional[str]
 
 
-for _row in (Line, Quarantined, Found, Errored):
+class Counted(NamedTuple):
+    """Pages of a site, by language and bin of score, as the tables `sites/` of a run have them; see `decontam.sites`. They add up."""
+
+    site: str
+    language: str
+    bin: int
+    pages: int
+
+
+class Judged(NamedTuple):
+    """What all pages of a site together say, as `decontam sites --json` puts it."""
+
+    site: str
+    pages: int
+    scored: int
+    abstained: int
+    exempt: int
+    share: Optional[float]
+    low: Optional[float]
+    high: Optional[float]
+    evidence: Optional[float]
+    decision: str
+
+
+for _row in (Line, Quarantined, Found, Errored, Counted, Judged):
     registry.register_coder(_row, RowCoder)
 
 

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +32,10 @@ _JAVA = [f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in _OPENED]
 
 @dataclass(frozen=True)
 class Engine:
-    """Options that make Beam run a pipeline there, and the processes of the cluster by name."""
+    """Options that make Beam run a pipeline there, and the id of the process, besides workers, that a test may kill."""
 
     options: tuple[str, ...]
-    processes: Mapping[str, subprocess.Popen]
+    victim: Callable[[], int] | None = None
 
 
 def _installed(what: str, command: Sequence[str], target: Path, env: Mapping[str, str] | None = None) -> Path:
@@ -108,13 +108,13 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def worker_pool(log: Path, name: str = "pool") -> Iterator[tuple[tuple[str, ...], subprocess.Popen]]:
-    """Beam's external worker pool, which starts a process for each worker that an engine asks for."""
+def worker_pool(log: Path) -> Iterator[tuple[str, ...]]:
+    """Beam's external worker pool, which starts a process for each worker that an engine asks for; the options that name it."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
-    with _started(name, command, log) as process:
-        _until(name, process, log, lambda: _listens(port))
-        yield ("--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{port}"), process
+    with _started("pool", command, log) as process:
+        _until("pool", process, log, lambda: _listens(port))
+        yield "--environment_type=EXTERNAL", f"--environment_config=127.0.0.1:{port}"
 
 
 @contextmanager
@@ -122,9 +122,9 @@ def job_service(log: Path) -> Iterator[Engine]:
     """Beam's portable job service of Python."""
     (port,) = free_ports(1)
     command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", f"--job_port={port}"]
-    with worker_pool(log) as (workers, pool), _started("service", command, log) as service:
+    with worker_pool(log) as workers, _started("service", command, log) as service:
         _until("service", service, log, lambda: _listens(port))
-        yield Engine(("--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{port}", *workers), {"pool": pool, "service": service})
+        yield Engine(("--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{port}", *workers))
 
 
 @contextmanager
@@ -132,9 +132,9 @@ def prism(log: Path) -> Iterator[Engine]:
     """Prism, Beam's own runner in Go."""
     job, web = free_ports(2)
     command = [str(prism_binary()), f"--job_port={job}", f"--web_port={web}"]
-    with worker_pool(log) as (workers, pool), _started("prism", command, log) as server:
+    with worker_pool(log) as workers, _started("prism", command, log) as server:
         _until("prism", server, log, lambda: _listens(job))
-        yield Engine(("--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job}", *workers), {"pool": pool, "prism": server})
+        yield Engine(("--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job}", *workers))
 
 
 _MEMORY = {
@@ -152,7 +152,9 @@ def _flink_conf(folder: Path, rpc: int, rest: int) -> Path:
         "taskmanager.numberOfTaskSlots": 2, "taskmanager.cpu.cores": 2, "parallelism.default": 2,
         # A shuffle of few partitions needs fewer buffers than the default asks for.
         "taskmanager.network.sort-shuffle.min-buffers": 64,
-        "heartbeat.interval": 1000, "heartbeat.timeout": 8000,
+        # Without this a job fails with the first worker.
+        "restart-strategy.type": "fixed-delay", "restart-strategy.fixed-delay.attempts": 5, "restart-strategy.fixed-delay.delay": "500 ms",
+        "heartbeat.interval": 1000,
         **{f"taskmanager.memory.{name}": f"{size}m" for name, size in _MEMORY.items()},
     }  # fmt: skip
     folder.mkdir()
@@ -161,28 +163,32 @@ def _flink_conf(folder: Path, rpc: int, rest: int) -> Path:
 
 
 @contextmanager
-def flink(log: Path, managers: int = 1) -> Iterator[Engine]:
-    """A Flink cluster (a JobManager, and TaskManagers with two slots each), Beam's job server for it, and a worker pool."""
+def flink(log: Path) -> Iterator[Engine]:
+    """A Flink cluster (a JobManager, and a TaskManager that is started again when it dies), Beam's job server for it, a worker pool."""
     jars = flink_jars()
     rpc, rest, job, artifacts, expansion = free_ports(5)
     conf = str(_flink_conf(log / "conf", rpc, rest))
-    runtime = "org.apache.flink.runtime"
     java = ["java", *_JAVA, "-Xmx512m", "-cp", f"{jars}/*"]
     with ExitStack() as stack:
-        workers, pool = stack.enter_context(worker_pool(log))
-        main = [*java, f"{runtime}.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", conf]
+        workers = stack.enter_context(worker_pool(log))
+        main = [*java, "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", conf]
         master = stack.enter_context(_started("jobmanager", main, log))
         _until("jobmanager", master, log, lambda: _listens(rest) and _listens(rpc))
-        task = [*java, f"{runtime}.taskexecutor.TaskManagerRunner", "--configDir", conf]
-        tasks = {f"taskmanager{n}": stack.enter_context(_started(f"taskmanager{n}", task, log)) for n in range(managers)}
+        task = [*java, "org.apache.flink.runtime.taskexecutor.TaskManagerRunner", "--configDir", conf]
+        again = ["bash", "-c", 'while :; do "$@"; done', "taskmanager", *task]
+        supervisor = stack.enter_context(_started("taskmanager", again, log))
         driver = [*java, "org.apache.beam.runners.flink.FlinkJobServerDriver", f"--flink-master=127.0.0.1:{rest}",
                   f"--artifacts-dir={log / 'artifacts'}", "--job-host=127.0.0.1", f"--job-port={job}",
                   f"--artifact-port={artifacts}", f"--expansion-port={expansion}"]  # fmt: skip
         server = stack.enter_context(_started("jobserver", driver, log))
         _until("jobserver", server, log, lambda: _listens(job))
-        _until("taskmanager", next(iter(tasks.values())), log, lambda: _slots(rest) == 2 * managers)
-        options = "--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job}", "--parallelism=2", *workers
-        yield Engine(options, {"pool": pool, "jobmanager": master, "jobserver": server, **tasks})
+        _until("taskmanager", supervisor, log, lambda: _slots(rest) == 2)
+        options = "--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{job}", "--parallelism=2", "--environment_cache_millis=30000"
+        yield Engine((*options, *workers), lambda: _child(supervisor.pid))
+
+
+def _child(parent: int) -> int:
+    return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
 
 
 def _slots(rest: int) -> int:

@@ -2,8 +2,8 @@
 
     python -m tests.cluster.beam_job IN OUT CONFIG DIES [any option of Beam]
 
-Where DIES is not "-", the first worker that has screened the record with that id is killed as `kill -9` would; the file OUT/died is what
-later workers know it by.
+DIES is "-", or ID, or ID@PID: the first worker that has screened the record with that id kills itself as `kill -9` does, or that process.
+The file OUT/died tells later workers that it is done.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from decontam.errors import BooksError
 OUTPUTS = ("kept", "quarantined", "findings", "errors")
 
 
-def dying(at: str, marker: str) -> Callable[[Any], Any]:
-    """Passes elements on, and kills its own process at one that holds `at`, once."""
+def dying(dies: str, marker: str) -> Callable[[Any], Any]:
+    """Passes elements on, and kills a process at one of them, once."""
+    at, _, victim = dies.partition("@")
     needle = f'"{at}"'.encode()
 
     def pass_on(line: Any) -> Any:
         if needle in line.line and not os.path.exists(marker):
-            Path(marker).write_text(str(os.getpid()))
-            os.kill(os.getpid(), signal.SIGKILL)
+            Path(marker).write_text(victim or str(os.getpid()))
+            os.kill(int(victim or os.getpid()), signal.SIGKILL)
         return line
 
     return pass_on

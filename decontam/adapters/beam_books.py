@@ -18,6 +18,7 @@ from decontam.files import Source, open_bytes
 from decontam.inputs import discover
 from decontam.tally import COUNTERS, Tally
 
+_LEFT = "beam-temp-"  # what a pipeline that failed had begun
 _STAYING = ("kept", "tagged", "redacted")
 
 
@@ -75,7 +76,7 @@ def _rows(folder: str) -> int:
         shards, _ = discover([folder])
     except InputError:  # nothing there, which may be what was expected
         return 0
-    return sum(_rows_in(shard.path) for shard in shards)
+    return sum(_rows_in(shard.path) for shard in shards if not shard.name.startswith(_LEFT))
 
 
 def _rows_in(path: str) -> int:

@@ -46,7 +46,9 @@ def main(source: str, out: str, config: str, dies: str, *options: str) -> None:
     folders = {name: f"{out}/{name}" for name in OUTPUTS}
     Path(out).mkdir(parents=True, exist_ok=True)
     with beam.Pipeline(options=PipelineOptions(list(options))) as pipeline:
-        screened = pipeline | "Read" >> ReadShards(source, config) | "Screen" >> DecontaminatePages(config)
+        # Lines go through their coder, as they do wherever an engine chooses to.
+        lines = pipeline | "Read" >> ReadShards(source, config) | beam.Reshuffle()
+        screened = lines | "Screen" >> DecontaminatePages(config)
         kept = screened.kept if dies == "-" else screened.kept | "Die" >> beam.Map(dying(dies, f"{out}/died"))
         kept | "Kept" >> WriteShards(folders["kept"])
         screened.quarantined | "Quarantined" >> WriteShards(folders["quarantined"])

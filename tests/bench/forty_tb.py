@@ -1,0 +1,307 @@
+"""What forty terabytes cost: measures the constants here, multiplies, and prints the tables of pipelines/FORTY_TB.md.
+
+    python tests/bench/forty_tb.py [--megabytes N] [--write]
+
+`--write` puts the tables into the page. Speeds are CPU time, which a busy machine stretches by a quarter or so; requests are counted between
+the code and a real S3 server. Takes some five minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+
+import corpus
+import orjson
+import zstandard
+
+from tests.stores import PASS, Store, serving
+
+PAGE = Path(__file__).parents[2] / "pipelines/FORTY_TB.md"
+KINDS = ("GET", "HEAD", "LIST", "PUT", "DELETE")
+"""Requests as stores bill them: every step of an upload is a PUT."""
+
+
+class Constant(NamedTuple):
+    """Something that was measured here."""
+
+    value: float
+    unit: str
+    how: str
+
+
+class Given(NamedTuple):
+    """What the reader may set otherwise: terabytes of JSON lines, megabytes of a zst shard, cores of the cluster and of a machine."""
+
+    terabytes: float = 40
+    shard: float = 200
+    cores: int = 1000
+    machine: int = 32
+
+
+# The model: constants in, figures out; no measuring.
+
+
+def figures(of: Mapping[str, float], given: Given = Given()) -> list[tuple[str, str, str]]:
+    """What it costs, by the formula beside it: (what, figure, formula)."""
+    megabytes = given.terabytes * 1e6
+    shards = megabytes / of["zstd ratio"] / given.shard
+    documents = megabytes * 1e6 / of["bytes of a document"]
+    screening = megabytes / of["decontam run, zst to zst"] / 3600
+    fixed = shards * of["each shard"] / 3600
+    starts = given.cores * of["start of a worker"] / 3600
+    total = screening + fixed + starts
+    rows = [
+        ("shards", f"{shards:,.0f}", "terabytes / zstd ratio / MB of a shard"),
+        ("core-hours: screening", f"{screening:,.0f}", "terabytes / `decontam run, zst to zst`"),
+        ("core-hours: all shards, beside their content", f"{fixed:,.1f}", "shards x `each shard`"),
+        ("core-hours: starting every core once", f"{starts:,.1f}", "cores x `start of a worker`"),
+        ("hours", f"{total / given.cores:,.1f}", f"core-hours / {given.cores:,} cores"),
+        ("memory of a machine, GB", f"{given.machine * of['memory of a worker'] / 1e3:,.1f}", f"{given.machine} x `memory of a worker`"),
+        ("index of 1 TB of known texts, GB on every machine's disk", f"{1e3 * of['index']:,.0f}", "1 TB x `index`"),
+    ]
+    for kind in KINDS:
+        each = of[f"{kind}, each shard"] + given.shard / 100 * of[f"{kind}, 100 MB of a shard"]
+        rows.append((f"{kind} requests", f"{shards * each:,.0f}", f"shards x (`{kind}, each shard` + MB / 100 x `{kind}, 100 MB of a shard`)"))
+    rows.append(("files written", f"{shards * of['files of a shard']:,.0f}", "shards x `files of a shard`"))
+    for name in ("findings", "quarantine", "proof and tallies"):
+        size = documents * of[f"{name} of a document"] / 1e9
+        rows.append((f"{name}, GB", f"{size:,.1f}", f"documents x `{name} of a document`"))
+    return rows
+
+
+def tables(constants: Mapping[str, Constant], given: Given = Given()) -> str:
+    """Both tables in Markdown."""
+    measured = [(name, f"{it.value:,.4g}" if it.value < 1000 else f"{it.value:,.0f}", it.unit, it.how) for name, it in constants.items()]
+    known = {name: it.value for name, it in constants.items()}
+    return "\n\n".join([_table(("constant", "measured", "unit", "how"), measured), _table(("what", "40 TB", "is"), figures(known, given))])
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def read(page: str) -> dict[str, Constant]:
+    """The constants that a page shows."""
+    first = page.partition(BEGIN)[2].strip().partition("\n\n")[0]
+    cells = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in first.splitlines()[2:]]
+    return {name: Constant(float(value.replace(",", "")), unit, how) for name, value, unit, how in cells}
+
+
+BEGIN, END = "<!-- python tests/bench/forty_tb.py --write -->", "<!-- end -->"
+
+
+def put(page: str, content: str) -> str:
+    """A page with other tables."""
+    return re.sub(f"{re.escape(BEGIN)}.*{re.escape(END)}", lambda _: f"{BEGIN}\n{content}\n{END}", page, flags=re.DOTALL)
+
+
+# Measuring.
+
+
+def prose(megabytes: float) -> list[bytes]:
+    """JSON lines of texts that people wrote; of what the machine has where the labelled sets are not there."""
+    rows = corpus.shared_rows("synthetic/*.jsonl.zst")
+    texts: Iterator[str] = (row["text"] for row in rows if row["label"] == "human" and len(row["text"]) < 20_000)
+    first = next(texts, None)
+    found = corpus.machine_texts() if first is None else texts
+    lines, size = [], 0.0
+    for number, text in enumerate(found):
+        lines.append(orjson.dumps({"id": f"doc-{number}", "text": text}, option=orjson.OPT_APPEND_NEWLINE))
+        size += len(lines[-1])
+        if size >= megabytes * 1e6:
+            break
+    return lines
+
+
+def shards_of(lines: Sequence[bytes], folder: Path, number: int) -> Path:
+    folder.mkdir(parents=True)
+    for at in range(number):
+        (folder / f"{at:05}.jsonl.zst").write_bytes(zstandard.ZstdCompressor(level=3).compress(b"".join(lines[at::number])))
+    return folder
+
+
+def ran(source: object, out: object, *options: str, **env: str) -> tuple[float, float]:
+    """CPU seconds of `decontam run` and all its processes, and seconds until it is done."""
+    before, began = os.times(), time.monotonic()
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | env
+    command = [sys.executable, "-m", "decontam", "run", str(source), "--out", str(out), *options]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=environment)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system, time.monotonic() - began
+
+
+STAGE = """
+import sys, time, orjson, re
+from pathlib import Path
+from decontam.config import chain_of, load_config
+stages, index = sys.argv[2].split(","), sys.argv[3]
+config = load_config(None, {"stages": {name: {"enabled": name in stages} for name in ("signatures", "secrets", "pii", "known", "synthetic")}
+                            | ({"known": {"enabled": True, "options": {"indexes": [index]}}} if "known" in stages else {})})
+chain = chain_of(config)
+texts = [orjson.loads(line)["text"] for line in Path(sys.argv[1]).read_bytes().splitlines()]
+for text in texts[: len(texts) // 4]:
+    chain.screen_text(text)
+began = time.process_time()
+for text in texts:
+    chain.screen_text(text)
+print(time.process_time() - began)
+"""
+
+MEMORY = """
+import re, sys
+from decontam.config import load_config
+from decontam.inputs import discover
+from decontam.run import Job, run
+options = {"stages": {"known": {"options": {"indexes": [sys.argv[3]]}}}} if sys.argv[3] else {}
+run(Job(config=load_config(None, options), shards=discover([sys.argv[1]])[0], out=sys.argv[2]))
+status = open("/proc/self/status").read()
+print(*(int(re.search(name + r":\\s+(\\d+) kB", status).group(1)) / 1000 for name in ("VmHWM", "RssFile")))
+"""
+
+
+def printed(program: str, *arguments: object) -> list[float]:
+    done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, stdout=subprocess.PIPE, text=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def speeds(lines: Sequence[bytes], folder: Path) -> dict[str, Constant]:
+    """Megabytes of JSON lines for each CPU second, stage by stage and together."""
+    size = sum(map(len, lines)) / 1e6
+    (folder / "prose.jsonl").write_bytes(b"".join(lines))
+    index = folder / "known.idx"
+    build = [sys.executable, "-m", "decontam", "index", "build", str(folder / "prose.jsonl"), "-o", str(index), "--no-key", "--field", "answer=text"]
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    found = {}
+    for name in ("signatures", "secrets", "pii", "synthetic"):
+        (seconds,) = printed(STAGE, folder / "prose.jsonl", name, "")
+        found[f"{name} alone"] = Constant(size / seconds, "MB/s", f"over {size:.0f} MB of texts in memory, warm")
+    other = folder / "other.idx"  # of other texts: what is known is rare
+    (folder / "other.jsonl").write_bytes(b"".join(orjson.dumps({"id": "x", "text": f"{n} is the number that {n * 7} had."}) + b"\n" for n in range(20_000)))
+    build[5], build[7] = str(folder / "other.jsonl"), str(other)
+    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    (seconds,) = printed(STAGE, folder / "prose.jsonl", "known", other)
+    found["known alone"] = Constant(size / seconds, "MB/s", "the same, with an index in which nothing of it is")
+    (seconds,) = printed(STAGE, folder / "prose.jsonl", "signatures,secrets,pii,synthetic", "")
+    found["the chain"] = Constant(size / seconds, "MB/s", "the four stages that are on, together")
+    found["index"] = Constant(index.stat().st_size / (size * 1e6), "bytes of index for each byte of text", f"an index of {size:.0f} MB")
+    return found
+
+
+def runs(lines: Sequence[bytes], folder: Path) -> dict[str, Constant]:
+    """The whole run: its slope over bytes, over shards, and where they meet zero; its memory; what it writes."""
+    size, documents = sum(map(len, lines)) / 1e6, len(lines)
+    few = shards_of(lines, folder / "few", 4)
+    quarter = shards_of(lines[: len(lines) // 4], folder / "quarter", 4)
+    tiny, tinier = shards_of([b'{"text": "Plain words."}\n'] * 200, folder / "tiny", 200), shards_of([b'{"text": "x"}\n'], folder / "one", 1)
+    ran(few, folder / "warm", "--workers", "1")
+    (whole, _), (part, _) = ran(few, folder / "o1", "--workers", "1"), ran(quarter, folder / "o2", "--workers", "1")
+    (many, _), (one, wall) = ran(tiny, folder / "o3", "--workers", "1"), ran(tinier, folder / "o4", "--workers", "1")
+    less = sum(map(len, lines[: len(lines) // 4])) / 1e6
+    packed = sum(path.stat().st_size for path in few.iterdir()) / 1e6
+    first = next(iter(sorted(few.iterdir())))
+    most, _ = printed(MEMORY, first, folder / "o5", "")
+    with_index, mapped = printed(MEMORY, first, folder / "o6", folder / "known.idx")
+    out = folder / "o1"
+
+    def wrote(*names: str) -> float:
+        return sum(path.stat().st_size for name in names for path in (out / name).rglob("*") if path.is_file()) / documents
+
+    return {
+        "decontam run, zst to zst": Constant((size - less) / (whole - part), "MB/s", f"{size:.0f} MB less {less:.0f} MB, in four shards each"),
+        "start of a worker": Constant(one, "CPU seconds", f"a run of one record; it takes {wall:.1f} s"),
+        "each shard": Constant((many - one) / 199, "CPU seconds", "200 shards of one record less one"),
+        "memory of a worker": Constant(most, "MB", f"at most, over a shard of {size / 4:.0f} MB"),
+        "the same with an index": Constant(with_index, "MB", f"of which {mapped:.0f} MB are mapped files, which workers share"),
+        "zstd ratio": Constant(size / packed, "", "bytes of JSON lines for each byte of a shard"),
+        "bytes of a document": Constant(size * 1e6 / documents, "bytes", "of JSON lines"),
+        "findings of a document": Constant(wrote("findings"), "bytes", "on average over all documents"),
+        "quarantine of a document": Constant(wrote("quarantine"), "bytes", "the same"),
+        "proof and tallies of a document": Constant(wrote("proof", "tallies"), "bytes", "the same"),
+        "files of a shard": Constant(len([path for path in out.rglob("*.*") if "00000" in path.name]), "files", "kept, findings, quarantine, tally"),
+    }  # fmt: skip
+
+
+def kind_of(method: str, path: str) -> str:
+    """As what a store bills a request."""
+    if method == "GET" and "list-type" in path:
+        return "LIST"
+    return "PUT" if method == "POST" and "?delete" not in path else "DELETE" if method == "POST" else method
+
+
+def requests_of(store: Store, shards: Mapping[str, bytes]) -> Counter[str]:
+    """The requests of one run from the store to the store."""
+    store.reset()
+    for name, content in shards.items():
+        store.put(f"data/{name}", content)
+    counted: Counter[str] = Counter()
+
+    def count(method: str, path: str) -> str:
+        counted[kind_of(method, path)] += 1
+        return PASS
+
+    store.rule = count
+    settings = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1", "FSSPEC_S3_ENDPOINT_URL": store.url}
+    ran("s3://bucket/data", "s3://bucket/out", "--workers", "1", **settings)
+    return counted
+
+
+API_CALL = b'{"text": "{\\"id\\": \\"chatcmpl-g8c92plGp9nU6RaJOXahqIO57dwc0\\", \\"object\\": \\"chat.completion\\"}"}\n'
+
+
+def large(megabytes: int) -> bytes:
+    """A shard of that size that takes no time to screen: its bytes are in a column that nobody reads."""
+    blob = b"x" * 999_900
+    return b"".join([API_CALL, *(b'{"text": "Plain words.", "blob": "%s"}\n' % blob for _ in range(megabytes))])
+
+
+def requests(store: Store) -> dict[str, Constant]:
+    """Requests of each shard in which something is found, and of each 100 MB of it: differences between runs."""
+    small = API_CALL + b'{"text": "Plain words."}\n'
+    two = requests_of(store, {f"{n}.jsonl": small for n in range(2)})
+    six = requests_of(store, {f"{n}.jsonl": small for n in range(6)})
+    big = requests_of(store, {"0.jsonl": small, "1.jsonl": large(200)})
+    found = {}
+    for kind in KINDS:
+        found[f"{kind}, each shard"] = Constant((six[kind] - two[kind]) / 4, "requests", "a run of six small shards less one of two")
+    for kind in KINDS:
+        found[f"{kind}, 100 MB of a shard"] = Constant((big[kind] - two[kind]) / 2, "requests", "a shard of 200 MB less a small one")
+    return found
+
+
+def measured(megabytes: float) -> dict[str, Constant]:
+    """Every constant."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, lines = Path(name), prose(megabytes)
+        found = {**speeds(lines, folder), **runs(lines, folder)}
+        with serving(folder / "moto.log") as store:
+            return found | requests(store)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--megabytes", type=float, default=24)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    content = tables(measured(given.megabytes))
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, load {os.getloadavg()[0]:.1f}\n\n{content}")
+    if given.write:
+        PAGE.write_text(put(PAGE.read_text("utf-8"), content), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

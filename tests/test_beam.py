@@ -468,6 +468,7 @@ def test_the_pipelines_run_and_are_short(path: Path, tmp_path: Path) -> None:
     source = shard(tmp_path / "rows.jsonl", [HUMAN, MAIL, API])
     known = {
         "beam_batch.py": [str(path), "--input", str(source), "--out", f"{tmp_path}/out", "--runner=FnApiRunner"],
+        "beam_sites.py": [str(path), "--input", str(source), "--out", f"{tmp_path}/out", "--runner=FnApiRunner"],
         "beam_streaming.py": [str(path), "--runner=BundleBasedDirectRunner"],
         "beam.yaml": ["-m", "apache_beam.yaml.main", f"--yaml_pipeline_file={path}", "--runner=FnApiRunner",
                       "--jinja_variables", json.dumps({"input": str(source), "out": f"{tmp_path}/out"})],

@@ -2,14 +2,13 @@
 
     python tests/bench/forty_tb.py [--megabytes N] [--write]
 
-`--write` puts the tables into the page. Speeds are CPU time, which a busy machine stretches by a quarter or so; requests are counted between
-the code and a real S3 server. Takes some five minutes.
+`--write` puts the tables into the page. Speeds are CPU time, which a busy machine stretches by a quarter or so; requests are counted
+between the code and a real S3 server. Takes some five minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import re
@@ -20,9 +19,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
 
 import corpus
 import orjson
@@ -52,10 +52,13 @@ class Given(NamedTuple):
     machine: int = 32
 
 
+FORTY = Given()
+
+
 # The model: constants in, figures out; no measuring.
 
 
-def figures(of: Mapping[str, float], given: Given = Given()) -> list[tuple[str, str, str]]:
+def figures(of: Mapping[str, float], given: Given = FORTY) -> list[tuple[str, str, str]]:
     """What it costs, by the formula beside it: (what, figure, formula)."""
     megabytes = given.terabytes * 1e6
     shards = megabytes / of["zstd ratio"] / given.shard
@@ -75,7 +78,9 @@ def figures(of: Mapping[str, float], given: Given = Given()) -> list[tuple[str, 
     ]
     for kind in KINDS:
         each = of[f"{kind}, each shard"] + given.shard / 100 * of[f"{kind}, 100 MB of a shard"]
-        rows.append((f"{kind} requests", f"{shards * each:,.0f}", f"shards x (`{kind}, each shard` + MB / 100 x `{kind}, 100 MB of a shard`)"))
+        rows.append(
+            (f"{kind} requests", f"{shards * each:,.0f}", f"shards x (`{kind}, each shard` + MB / 100 x `{kind}, 100 MB of a shard`)")
+        )
     rows.append(("files written", f"{shards * of['files of a shard']:,.0f}", "shards x `files of a shard`"))
     for name in ("findings", "quarantine", "proof and tallies"):
         size = documents * of[f"{name} of a document"] / 1e9
@@ -83,7 +88,7 @@ def figures(of: Mapping[str, float], given: Given = Given()) -> list[tuple[str, 
     return rows
 
 
-def tables(constants: Mapping[str, Constant], given: Given = Given()) -> str:
+def tables(constants: Mapping[str, Constant], given: Given = FORTY) -> str:
     """Both tables in Markdown."""
     measured = [(name, f"{it.value:,.4g}" if it.value < 1000 else f"{it.value:,.0f}", it.unit, it.how) for name, it in constants.items()]
     known = {name: it.value for name, it in constants.items()}
@@ -179,21 +184,25 @@ def printed(program: str, *arguments: object) -> list[float]:
     return [float(word) for word in done.stdout.split()]
 
 
+def built(texts: Path, index: Path) -> Path:
+    """An index of known texts."""
+    command = [sys.executable, "-m", "decontam", "index", "build", str(texts), "-o", str(index), "--no-key", "--field", "answer=text"]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return index
+
+
 def speeds(lines: Sequence[bytes], folder: Path) -> dict[str, Constant]:
     """Megabytes of JSON lines for each CPU second, stage by stage and together."""
     size = sum(map(len, lines)) / 1e6
     (folder / "prose.jsonl").write_bytes(b"".join(lines))
-    index = folder / "known.idx"
-    build = [sys.executable, "-m", "decontam", "index", "build", str(folder / "prose.jsonl"), "-o", str(index), "--no-key", "--field", "answer=text"]
-    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    index = built(folder / "prose.jsonl", folder / "known.idx")
     found = {}
     for name in ("signatures", "secrets", "pii", "synthetic"):
         (seconds,) = printed(STAGE, folder / "prose.jsonl", name, "")
         found[f"{name} alone"] = Constant(size / seconds, "MB/s", f"over {size:.0f} MB of texts in memory, warm")
-    other = folder / "other.idx"  # of other texts: what is known is rare
-    (folder / "other.jsonl").write_bytes(b"".join(orjson.dumps({"id": "x", "text": f"{n} is the number that {n * 7} had."}) + b"\n" for n in range(20_000)))
-    build[5], build[7] = str(folder / "other.jsonl"), str(other)
-    subprocess.run(build, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    rows = [orjson.dumps({"id": "x", "text": f"{n} is the number that {n * 7} had."}) for n in range(20_000)]
+    (folder / "other.jsonl").write_bytes(b"\n".join(rows))
+    other = built(folder / "other.jsonl", folder / "other.idx")  # what is known is rare
     (seconds,) = printed(STAGE, folder / "prose.jsonl", "known", other)
     found["known alone"] = Constant(size / seconds, "MB/s", "the same, with an index in which nothing of it is")
     (seconds,) = printed(STAGE, folder / "prose.jsonl", "signatures,secrets,pii,synthetic", "")
@@ -207,7 +216,10 @@ def runs(lines: Sequence[bytes], folder: Path) -> dict[str, Constant]:
     size, documents = sum(map(len, lines)) / 1e6, len(lines)
     few = shards_of(lines, folder / "few", 4)
     quarter = shards_of(lines[: len(lines) // 4], folder / "quarter", 4)
-    tiny, tinier = shards_of([b'{"text": "Plain words."}\n'] * 200, folder / "tiny", 200), shards_of([b'{"text": "x"}\n'], folder / "one", 1)
+    tiny, tinier = (
+        shards_of([b'{"text": "Plain words."}\n'] * 200, folder / "tiny", 200),
+        shards_of([b'{"text": "x"}\n'], folder / "one", 1),
+    )
     ran(few, folder / "warm", "--workers", "1")
     (whole, _), (part, _) = ran(few, folder / "o1", "--workers", "1"), ran(quarter, folder / "o2", "--workers", "1")
     (many, _), (one, wall) = ran(tiny, folder / "o3", "--workers", "1"), ran(tinier, folder / "o4", "--workers", "1")
@@ -222,7 +234,7 @@ def runs(lines: Sequence[bytes], folder: Path) -> dict[str, Constant]:
         return sum(path.stat().st_size for name in names for path in (out / name).rglob("*") if path.is_file()) / documents
 
     return {
-        "decontam run, zst to zst": Constant((size - less) / (whole - part), "MB/s", f"{size:.0f} MB less {less:.0f} MB, in four shards each"),
+        "decontam run, zst to zst": Constant((size - less) / (whole - part), "MB/s", f"{size:.0f} MB less {less:.0f} MB, four shards each"),
         "start of a worker": Constant(one, "CPU seconds", f"a run of one record; it takes {wall:.1f} s"),
         "each shard": Constant((many - one) / 199, "CPU seconds", "200 shards of one record less one"),
         "memory of a worker": Constant(most, "MB", f"at most, over a shard of {size / 4:.0f} MB"),
@@ -232,8 +244,8 @@ def runs(lines: Sequence[bytes], folder: Path) -> dict[str, Constant]:
         "findings of a document": Constant(wrote("findings"), "bytes", "on average over all documents"),
         "quarantine of a document": Constant(wrote("quarantine"), "bytes", "the same"),
         "proof and tallies of a document": Constant(wrote("proof", "tallies"), "bytes", "the same"),
-        "files of a shard": Constant(len([path for path in out.rglob("*.*") if "00000" in path.name]), "files", "kept, findings, quarantine, tally"),
-    }  # fmt: skip
+        "files of a shard": Constant(len(list(out.rglob("00000.jsonl.zst*"))), "files", "kept, findings, quarantine, tally"),
+    }
 
 
 def kind_of(method: str, path: str) -> str:

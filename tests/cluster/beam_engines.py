@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
@@ -86,16 +86,14 @@ def _started(name: str, command: Sequence[str], log: Path) -> Iterator[subproces
     try:
         yield process
     finally:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, 9)
-        except ProcessLookupError:
-            pass
         process.wait()
 
 
-def _until(what: str, process: subprocess.Popen, log: Path, ready: object) -> None:
+def _until(what: str, process: subprocess.Popen, log: Path, ready: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 90
-    while not ready():  # type: ignore[operator]
+    while not ready():
         if process.poll() is not None or time.monotonic() > deadline:
             said = "\n".join(path.read_text("utf-8", "replace")[-2000:] for path in sorted(log.glob(f"{what}*.log")))
             pytest.fail(f"{what} does not start:\n{said}")

@@ -34,7 +34,7 @@ def dying(dies: str, marker: str) -> Callable[[Any], Any]:
     needle = f'"{at}"'.encode()
 
     def pass_on(line: Any) -> Any:
-        if needle in line.line and not os.path.exists(marker):
+        if needle in line.line and not Path(marker).exists():
             Path(marker).write_text(victim or str(os.getpid()))
             os.kill(int(victim or os.getpid()), signal.SIGKILL)
         return line

@@ -16,11 +16,11 @@ from decontam.config import load_config
 from decontam.finished import opened
 from decontam.inputs import discover
 from decontam.run import Job, run
+from tests.conftest import shard
+from tests.test_parity import CORPORA, Finding, finding_of
+from tests.test_pipelines import PROSE
+from tests.test_run import BAD, lines_of
 
-from ..conftest import shard
-from ..test_parity import CORPORA, Finding, finding_of
-from ..test_pipelines import PROSE
-from ..test_run import BAD, lines_of
 from . import beam_engines
 from .beam_engines import Engine
 

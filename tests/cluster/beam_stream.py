@@ -1,6 +1,6 @@
 """A stream of documents, three minutes of it, on any engine: what became of each, by minute, as files OUT/<output>-<minute>.
 
-    python -m tests.cluster.beam_stream OUT [any option of Beam]
+python -m tests.cluster.beam_stream OUT [any option of Beam]
 """
 
 from __future__ import annotations
@@ -45,7 +45,12 @@ def main(out: str, *options: str) -> None:
         screened = pipeline | stream() | beam.WindowInto(FixedWindows(60)) | Decontaminate()
         for name, output in screened._asdict().items():
             told = output | f"Said {name}" >> beam.Map(lambda element: (0, said(element)))
-            told | f"By minute {name}" >> beam.GroupByKey() | f"Ids {name}" >> beam.Values() | f"Note {name}" >> beam.Map(note, f"{out}/{name}")
+            (
+                told
+                | f"By minute {name}" >> beam.GroupByKey()
+                | f"Ids {name}" >> beam.Values()
+                | f"Note {name}" >> beam.Map(note, f"{out}/{name}")
+            )
     print(json.dumps(tally_of(pipeline.result).to_dict()))
 
 

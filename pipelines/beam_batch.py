@@ -27,7 +27,8 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     parser.add_argument("--config")
     given, rest = parser.parse_known_args()
-    folders = {name: f"{given.out}/{name}" for name in ("kept", "quarantined", "findings", "errors")}
+    names = {"kept": "kept", "quarantined": "quarantine", "findings": "findings", "errors": "errors"}
+    folders = {output: f"{given.out}/{name}" for output, name in names.items()}
     with beam.Pipeline(options=PipelineOptions(rest)) as pipeline:
         kept, quarantined, findings, errors = pipeline | "Read" >> ReadShards(given.input) | "Screen" >> Decontaminate(given.config)
         kept | "Kept" >> WriteShards(folders["kept"])

@@ -178,9 +178,5 @@ def test_the_batch_pipeline_checks_its_books_and_exits_3(tmp_path: Path) -> None
     assert 3 == twice.returncode, twice.stderr
     assert "kept: 8 expected, 9 found" in twice.stderr
     assert 0 == again.returncode, again.stderr
-    assert (
-        8
-        == len(written(tmp_path / "out/kept"))
-        == len([line for path in (tmp_path / "out/kept").iterdir() for line in lines_of(path) if line])
-    )
+    assert 8 == len(written(tmp_path / "out/kept"))
     assert "12  records" in again.stdout

@@ -126,6 +126,18 @@ def job_service(log: Path) -> Iterator[Engine]:
 
 
 @contextmanager
+def expansion_service(log: Path) -> Iterator[str]:
+    """The address of Beam's service that makes our transforms for pipelines in other languages."""
+    (port,) = free_ports(1)
+    # Workers inside the runner's own process, where there is no container.
+    options = f"--port={port}", "--fully_qualified_name_glob=decontam.adapters.beam.*", "--environment_type=beam:env:embedded_python:v1"
+    command = [sys.executable, "-m", "apache_beam.runners.portability.expansion_service_main", *options]
+    with _started("expansion", command, log) as service:
+        _until("expansion", service, log, lambda: _listens(port))
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
 def prism(log: Path) -> Iterator[Engine]:
     """Prism, Beam's own runner in Go."""
     job, web = free_ports(2)

@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
+from itertools import takewhile
 from typing import Any
 
 # The parser of `re` alone tells how a pattern is built; where it lives depends on the version.
@@ -64,6 +65,18 @@ def longest(pattern: str) -> int | None:
     tree = _parsed(pattern)
     characters = int(tree.getwidth()[1]) if tree is not None else _WIDEST
     return characters if characters < _WIDEST else None
+
+
+def head(pattern: str) -> str:
+    """The characters that every match begins with.
+
+    >>> head("id-[0-9]{5}"), head("(?i)id-"), head("a|b")
+    ('id-', '', '')
+    """
+    tree = _parsed(pattern)
+    if tree is None or tree.state.flags & re.IGNORECASE:
+        return ""
+    return "".join(chr(argument) for _, argument in takewhile(lambda part: part[0] is _OP.LITERAL, tree))
 
 
 def _mask(characters: Iterable[str]) -> int:

@@ -19,6 +19,7 @@ import re2
 from decontam.folding import is_disguised
 from decontam.gates import FOLDABLE, Hits
 from decontam.passes import ENGINE, Passes
+from decontam.patterns import head
 from decontam.rules import Nearby, Rule, Within, compile_pattern
 from decontam.types import Finding, Span, Strength
 from decontam.validators import valid
@@ -26,6 +27,8 @@ from decontam.view import View, character_offsets, encode
 from decontam.windows import Place, in_bytes, windows
 
 _WIDEST_CHARACTER = 4  # bytes
+_WIDE = 400  # characters of a match
+_LONG_HEAD = 6  # bytes; what begins with less is begun too often
 
 _CAPTURE = re.compile(r"\((?!\?)|\(\?P<")  # or a bracket that stands for itself, which only costs the second look
 _FIRST_WORD = re.compile(rb"\w+|$")
@@ -145,7 +148,29 @@ def compiled(rule: Rule) -> Compiled:
     bare = rule.bounded == f"({rule.pattern})" and not _CAPTURE.search(rule.pattern)
     pattern = compile_pattern(rule.pattern if bare else rule.bounded)
     whole, group = (0, 0) if bare else (1, pattern.groups)
-    return Compiled(rule, pattern.match if rule.opens else pattern.search, whole, group)
+    wide = rule.reach is None or rule.reach > _WIDE
+    first = head(rule.pattern).encode() if wide and not rule.not_before else b""
+    if rule.opens:
+        search = pattern.match
+    else:
+        search = _from(first, pattern.match) if len(first) >= _LONG_HEAD else pattern.search
+    return Compiled(rule, search, whole, group)
+
+
+def _from(first: bytes, match: Callable[..., Any]) -> Callable[..., Any]:
+    """A search for what begins with `first`. RE2 would look for the end of a match and then backwards for where it begins, which a
+    pattern of a thousand repeats makes a matter of seconds."""
+
+    def search(data: bytes, start: int, end: int) -> Any:
+        at = data.find(first, start, end)
+        while at >= 0:
+            found = match(data, at, end)
+            if found:
+                return found
+            at = data.find(first, at + 1, end)
+        return None
+
+    return search
 
 
 def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:

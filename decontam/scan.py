@@ -7,32 +7,25 @@ only in windows around these), and only those spans meet anchors, neighbours and
 from __future__ import annotations
 
 import re
-import sys
-import warnings
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import re2
 
 from decontam.folding import is_disguised
-from decontam.passes import ENGINE, FOLDABLE, Hits, Passes
+from decontam.gates import FOLDABLE, Hits
+from decontam.passes import ENGINE, Passes
 from decontam.rules import Nearby, Rule, Within, compile_pattern
 from decontam.types import Finding, Span, Strength
 from decontam.validators import valid
 from decontam.view import View, character_offsets, encode
-
-# The parser of `re` alone says how long a match can get; where it lives depends on the version.
-sre_parser: Any = import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
+from decontam.windows import Place, in_bytes, windows
 
 _WIDEST_CHARACTER = 4  # bytes
-_WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
-_CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
-
 
 _CAPTURE = re.compile(r"\((?!\?)|\(\?P<")  # or a bracket that stands for itself, which only costs the second look
 _FIRST_WORD = re.compile(rb"\w+|$")
@@ -105,6 +98,8 @@ def judge(rule: Rule, data: bytes, candidate: Candidate) -> Strength | None:
     span = candidate.span
     if rule.anchors and not _literals(rule.anchors).search(data, *candidate.whole):
         return None
+    if rule.held and not compile_pattern(rule.held).search(data, *candidate.whole):
+        return None
     if rule.within and not _within(rule.within, data, *span):
         return None
     strength = rule.strength
@@ -129,12 +124,15 @@ class Compiled(NamedTuple):
     whole: int
     group: int
 
-    def windows(self, ends: list[int], size: int) -> Iterable[tuple[int, int]]:
-        """Where to look in a text of `size` bytes, in which gates opened at `ends`; without any, everywhere."""
-        if self.rule.opens:
-            return [(start, size) for start in ends]
+    def windows(self, places: list[Place], size: int, extra: int) -> Iterable[tuple[int, int]]:
+        """Where to look in a text of `size` bytes, `extra` more than characters, in which gates opened at `places`."""
+        rule = self.rule
+        if rule.opens:
+            return [(start, size) for start, _ in places]
         # What stands side by side may go on for as long as the text: no window around an anchor is wide enough.
-        return [(0, size)] if not ends or self.rule.together else _windows(ends, _reach(self.rule.bounded), size)
+        if not places or rule.together or rule.reach is None:
+            return ((0, size),)
+        return windows(sorted(places), in_bytes(rule.reach, extra), size)
 
 
 def compiled(rule: Rule) -> Compiled:
@@ -190,32 +188,6 @@ def clusters(rule: Rule, found: Iterable[Candidate], data: bytes) -> Iterator[Ca
         yield Candidate((start, end), (start, end))
 
 
-@lru_cache(maxsize=8192)
-def _reach(pattern: str) -> int | None:
-    """How many bytes a match can take at most; None where that cannot be told."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of syntax that Python will read otherwise one day
-            longest = int(sre_parser.parse(pattern).getwidth()[1])
-    except (re.error, OverflowError):  # RE2 knows things that Python does not
-        return None
-    return longest * _WIDEST_CHARACTER if longest < _WIDEST_WINDOW else None
-
-
-def _windows(ends: list[int], reach: int | None, size: int) -> Iterator[tuple[int, int]]:
-    """Where a match may lie that holds one of the anchors which end at `ends`; windows never overlap."""
-    if reach is None:
-        yield 0, size
-        return
-    start = last = ends[0]
-    for end in ends:
-        if end - last > 2 * reach + _CHEAPER_THAN_A_CALL:
-            yield max(0, start - reach), last + reach
-            start = end
-        last = end
-    yield max(0, start - reach), min(last + reach, size)
-
-
 @dataclass(eq=False)
 class Scanner:
     """All of `rules`, ready to be looked for. `engine` is "hyperscan" or "re2"; the best one there is by default."""
@@ -237,13 +209,17 @@ class Scanner:
         """Every match of every rule, in the order of the text; what folding brings to light included."""
         if not view.text:
             return ()
-        hits = self._passes(view.data)
-        plainly = self._spans(view.data, hits, view.field.role)
+        extra = len(view.data) - len(view.text)
+        hits = self._passes(view.data, extra)
+        if not hits:
+            return ()
+        plainly = self._spans(view.data, extra, hits, view.field.role)
         matches = [Match(rule, span, strength, False) for rule, span, strength in plainly if not rule.disguised]
         if FOLDABLE in hits and view.folded.changed:
             plain = _Occupied(matches)
             data = encode(view.folded.text)
-            for rule, span, strength in self._spans(data, self._passes(data), view.field.role):
+            extra = len(data) - len(view.folded.text)
+            for rule, span, strength in self._spans(data, extra, self._passes(data, extra), view.field.role):
                 original = view.folded.original(*span)
                 if rule.disguised and not is_disguised(view.text[slice(*original)]):
                     continue
@@ -251,19 +227,18 @@ class Scanner:
                     matches.append(Match(rule, original, strength, True))
         return tuple(sorted(matches, key=lambda match: (match.span, match.rule.id)))
 
-    def _spans(self, data: bytes, hits: Hits, role: str | None) -> list[tuple[Rule, Span, Strength]]:
+    def _spans(self, data: bytes, extra: int, hits: Hits, role: str | None) -> list[tuple[Rule, Span, Strength]]:
         found = []
-        for owners, ends in hits.items():
-            for index in owners if owners != FOLDABLE else ():
-                if not self.rules[index].hears(role):
-                    continue
-                looked_for = self._patterns.get(index) or self._compiled(index)
-                for window in looked_for.windows(ends, len(data)):
-                    for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
-                        strength = judge(looked_for.rule, data, candidate)
-                        if strength is not None:
-                            found.append((looked_for.rule, Span(*candidate.span), strength))
-        if not found or data.isascii():
+        for index, places in hits.items():
+            if index == FOLDABLE or not self.rules[index].hears(role):
+                continue
+            looked_for = self._patterns.get(index) or self._compiled(index)
+            for window in looked_for.windows(places, len(data), extra):
+                for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
+                    strength = judge(looked_for.rule, data, candidate)
+                    if strength is not None:
+                        found.append((looked_for.rule, Span(*candidate.span), strength))
+        if not found or not extra:
             return found
         at = character_offsets(data, (offset for _, span, _ in found for offset in span))
         return [(rule, Span(at[start], at[end]), strength) for rule, (start, end), strength in found]

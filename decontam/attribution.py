@@ -53,7 +53,7 @@ def _weight(name: str, evidence: Sequence[tuple[int, tuple[str, ...]]]) -> tuple
 def resolved(findings: Iterable[Finding], provider: str | None) -> tuple[Finding, ...]:
     """The findings, naming `provider` wherever they may be its traces."""
     return tuple(
-        replace(finding, provider=provider)
+        replace(finding, provider=provider, detail={**finding.detail, "providers": list(providers_of(finding))})
         if provider and finding.provider not in (None, provider) and (provider in providers_of(finding) or is_shared(providers_of(finding)))
         else finding
         for finding in findings

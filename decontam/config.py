@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import date
 from fnmatch import fnmatchcase
@@ -17,10 +18,12 @@ from typing import Annotated, Any, Literal
 
 import yaml
 from annotated_types import Ge, Le
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 import decontam
+from decontam import retention
+from decontam.allowances import Allowance, RecordList, read_list
 from decontam.chain import Chain
 from decontam.errors import ConfigError, did_you_mean
 from decontam.keys import Key
@@ -28,12 +31,14 @@ from decontam.policy import Policy
 from decontam.redaction import Redactor
 from decontam.rules import Rule, Words, read_packs
 from decontam.scan import Scanner
+from decontam.sites import SiteLists, read_sites
 from decontam.stages import STAGES, stage_class, third_party
 from decontam.surrogates import Checks
 
 _STRICT = ConfigDict(extra="forbid")
 _HERE = Path(decontam.__file__).parent
 _PACKS = _HERE / "packs"
+_NO_CONFIGS = {"benchmarks"}  # beside them, since an operator edits it too; `decontam.benchmarks` reads it
 BUILTIN = "builtin"
 
 
@@ -43,6 +48,10 @@ class Input:
     id_key: str
     screen: Literal["text", "all-strings"]
     provenance_keys: Words
+    lang_key: Words
+    url_key: Words
+    crawl_date_key: Words
+    page_date_key: Words
     max_record_bytes: Annotated[int, Ge(1)]
     max_error_rate: Annotated[float, Ge(0), Le(1)]
 
@@ -59,6 +68,7 @@ class Output:
 class Quarantine:
     original: Literal["keep", "drop"]
     secrets: Literal["keep", "drop"]
+    retention: Annotated[Mapping[str, str], AfterValidator(retention.check)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -107,7 +117,7 @@ def shipped() -> dict[str, Path]:
     """The configs that come with the package, by name: `--config strict` works anywhere."""
     for folder in (_HERE / "configs", _HERE.parent / "configs"):  # in the wheel; in a checkout
         if folder.is_dir():
-            return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+            return {path.stem: path for path in sorted(folder.glob("*.yaml")) if path.stem not in _NO_CONFIGS}
     raise ConfigError(f"no configs beside {_HERE}; the installation is incomplete, install decontam again")
 
 
@@ -124,9 +134,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content or {}
 
 
-def _merged(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
+def merged(base: Any, over: Any, path: tuple[str, ...] = ()) -> Any:
+    """Options with others over them: mappings key by key, rows of actions in front, all else replaced."""
     if isinstance(base, dict) and isinstance(over, dict):
-        return {key: _merged(base[key], over[key], (*path, key)) if key in base and key in over else over.get(key, base.get(key))
+        return {key: merged(base[key], over[key], (*path, key)) if key in base and key in over else over.get(key, base.get(key))
                 for key in {**base, **over}}  # fmt: skip
     if path == ("policy", "actions") and isinstance(over, list):
         return over + base
@@ -138,13 +149,42 @@ def _absolute(options: dict[str, Any], folder: Path) -> dict[str, Any]:
     output = options.get("output")
     if isinstance(output, dict) and isinstance(place := output.get("quarantine"), str) and "://" not in place:
         output["quarantine"] = str(folder / place)
+    for allowed in (options.get("policy") or {}).get("allow") or ():
+        if isinstance(allowed, dict) and isinstance(path := allowed.get("records"), str):
+            allowed["records"] = str(folder / path)
+    sites = (options.get("policy") or {}).get("sites")
+    for what in ("block", "suspect"):
+        if isinstance(sites, dict) and isinstance(path := sites.get(what), str):
+            sites[what] = str(folder / path)
     key = (options.get("policy") or {}).get("key")
     if isinstance(key, dict) and isinstance(path := key.get("file"), str):
         key["file"] = str(folder / path)
     for stage in (options.get("stages") or {}).values():
         if isinstance(stage, dict) and isinstance(stage.get("packs"), list):
             stage["packs"] = [pack if pack == BUILTIN else str(folder / str(pack)) for pack in stage["packs"]]
+        given = stage.get("options") if isinstance(stage, dict) else None
+        if isinstance(given, dict) and isinstance(given.get("indexes"), list):
+            given["indexes"] = [str(folder / str(index)) for index in given["indexes"]]
+    _absolute_files(((options.get("stages") or {}).get("synthetic") or {}).get("options"), folder)
+    _absolute_model(((options.get("stages") or {}).get("ner") or {}).get("options"), folder)
     return options
+
+
+def _absolute_files(options: Any, folder: Path) -> None:
+    """The files that the options of the synthetic stage name, made absolute."""
+    if not isinstance(options, dict):
+        return
+    for named, key in ((options, "model"), (options, "calibration"), (options.get("second_opinion"), "model")):
+        if isinstance(named, dict) and isinstance(path := named.get(key), str) and path != BUILTIN:
+            named[key] = str(folder / path)
+
+
+def _absolute_model(options: Any, folder: Path) -> None:
+    """The folder that `engine:FOLDER` names, made absolute; what has no slash is a package."""
+    if isinstance(options, dict) and isinstance(model := options.get("model"), str):
+        engine, _, place = model.partition(":")
+        if "/" in place:
+            options["model"] = f"{engine}:{folder / place}"
 
 
 def _explained(error: ValidationError, where: str) -> ConfigError:
@@ -212,8 +252,24 @@ def load_config(name: str | Path | None = None, overrides: Mapping[str, Any] | N
     if name is not None and str(name) != "default":
         path = configs.get(str(name), Path(name))
         where = str(name)
-        options = _merged(options, _absolute(_dates_as_text(_read_yaml(path)), path.resolve().parent))
-    return check(_merged(options, dict(overrides or {})), where)
+        options = merged(options, _absolute(_dates_as_text(_read_yaml(path)), path.resolve().parent))
+    return check(merged(options, dict(overrides or {})), where)
+
+
+def with_indexes(config: Config, indexes: Sequence[str], key_env: str | None = None, key_file: str | None = None) -> Config:
+    """The same config with more indexes of known texts, and with the key that is named. Raises ConfigError."""
+    if not indexes and key_env is None and key_file is None:
+        return config
+    options = config.to_dict()
+    known = options["stages"].setdefault("known", {"options": {}})
+    if indexes:
+        known["enabled"] = True
+        known["options"]["indexes"] = [*known["options"].get("indexes", ()), *(str(Path(index).absolute()) for index in indexes)]
+    if key_env is not None or key_file is not None:
+        if key_env is not None and key_file is not None:
+            raise ConfigError("--key-env, --key-file: name one place for the key")
+        options["policy"]["key"] = {"env": key_env, "file": None if key_file is None else str(Path(key_file).absolute())}
+    return check(options)
 
 
 def _dates_as_text(value: Any) -> Any:
@@ -260,22 +316,65 @@ def _scanner(rules: tuple[Rule, ...]) -> Scanner:
     return Scanner(rules)
 
 
-def chain_of(config: Config, today: date | None = None) -> Chain:
-    """The chain that a config describes. Raises ConfigError, RuleError.
+def chain_of(config: Config, today: date | None = None, without: AbstractSet[str] = frozenset()) -> Chain:
+    """The chain that a config describes, `without` some of its rules. Raises ConfigError, RuleError, ArtefactError.
+
+    A stage that has nothing to look for is left out: its `load` returns None. One that says it is `keyed` is given the key, one that is
+    `accompanied` the rules that say `beside`.
 
     Allowances that expired before `today` (by default: today) are left out here, so that the chain itself needs no clock.
     """
-    rules = rules_of(config)
-    scanner = _scanner(rules)
+    listed = sites_of(config)
+    rules = tuple(rule for rule in rules_of(config) if rule.name not in without)
+    scanner = _scanner(tuple(rule for rule in rules if rule.beside is None))
     known = {**STAGES, **third_party()}
     day = today or date.today()
     current = tuple(allowed for allowed in config.policy.allow if date.fromisoformat(allowed.expires) >= day)
+    key = key_of(config)
     stages = []
     for name, where in known.items():
         options = config.stages.get(name)
         if options is not None and options.enabled:
-            stages.append(stage_class(where).load(options.options, scanner))
-    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key_of(config), _checks(rules)))
+            made = stage_class(where)
+            keyed = {"key": key} if getattr(made, "keyed", False) else {}
+            stage = made.load(options.options, scanner, **keyed, **_companions(made, name, rules))
+            if stage is not None:
+                stages.append(stage)
+    lists = tuple(known for known, _ in _lists(current, key))
+    return Chain(tuple(stages), replace(config.policy, allow=current), Redactor(key, _checks(rules)), lists, listed)
+
+
+def _companions(made: Any, name: str, rules: tuple[Rule, ...]) -> dict[str, Scanner]:
+    """The rules of a stage that count only beside others, which it looks for itself."""
+    beside = tuple(rule for rule in rules if rule.stage == name and rule.beside is not None)
+    if beside and not getattr(made, "accompanied", False):
+        raise ConfigError(f"stages.{name}: {beside[0].id} says 'beside', which this stage does not look for; use within or context")
+    return {"companions": _scanner(beside)} if beside else {}
+
+
+def sites_of(config: Config) -> SiteLists | None:
+    """The sites that a config blocks or suspects; None where it names none. Raises ConfigError."""
+    named = config.policy.sites
+    if named.block is None and named.suspect is None:
+        return None
+    contents = []
+    for what, path in (("block", named.block), ("suspect", named.suspect)):
+        try:
+            contents.append(Path(path).read_text("utf-8") if path is not None else "")
+        except (OSError, UnicodeDecodeError) as error:
+            why = getattr(error, "strerror", None) or "not UTF-8"
+            raise ConfigError(f"policy.sites.{what}: {path}: {why}; name a list that decontam sites --write FILE.txt made") from None
+    block, suspect = contents
+    return SiteLists(read_sites(block), read_sites(suspect), hashlib.sha256("\0".join(contents).encode()).hexdigest()[:12])
+
+
+def _lists(allow: Iterable[Allowance], key: Key | None) -> list[tuple[RecordList, str]]:
+    """The lists of records that are named, each with its SHA-256. Raises ConfigError."""
+    try:
+        found = {allowed.records: Path(allowed.records).read_text("utf-8") for allowed in allow if allowed.records}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"policy.allow: records: {error}; name a list that decontam quarantine release wrote") from None
+    return [(read_list(path, content, key), hashlib.sha256(content.encode()).hexdigest()) for path, content in found.items()]
 
 
 def _checks(rules: tuple[Rule, ...]) -> Mapping[str, Checks]:
@@ -297,12 +396,30 @@ def key_of(config: Config) -> Key | None:
     return None
 
 
+def artefacts_of(config: Config) -> dict[str, dict[str, str]]:
+    """The files that stages read beside their packs: group in the manifest (`indexes`, `models`) -> name -> digest.
+
+    A stage class that reads any has `artefacts(options)`, which gives names and digests and must be cheap, and `artefact_group`.
+    Raises ArtefactError where one cannot be used.
+    """
+    found: dict[str, dict[str, str]] = {"indexes": {}, "models": {}}
+    for name, where in {**STAGES, **third_party()}.items():
+        options = config.stages.get(name)
+        if options is not None and options.enabled and (told := getattr(stage_class(where), "artefacts", None)) is not None:
+            found[getattr(stage_class(where), "artefact_group", "models")].update(told(options.options))
+    return found
+
+
 def fingerprint(config: Config, rules: tuple[Rule, ...]) -> str:
-    """A digest of all that decides what a run writes: options, revisions of rules, version of the code."""
+    """A digest of all that decides what a run writes: options, revisions of rules, digests of indexes and models, version of the code."""
+    key = key_of(config)
     content = {
+        "artefacts": artefacts_of(config),
         "config": config.to_dict(),
-        "key": key.id if (key := key_of(config)) else None,
+        "key": key.id if key else None,
         "rules": sorted(f"{rule.name}@{rule.revision}" for rule in rules),
+        "lists": [digest for _, digest in _lists(config.policy.allow, key)],
+        "sites": sites.revision if (sites := sites_of(config)) else None,
         "version": decontam.__version__,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -2,6 +2,7 @@
 
 DecontamError          catch this to catch them all; each message says where, what, and what to do
 ├── ConfigError        the configuration: unknown key, unknown stage, bad value
+├── ArtefactError      an index or a model cannot be used: not one, truncated, corrupt, of another version or key
 ├── RuleError          a rule pack: duplicate id, no examples, a pattern that does not compile
 ├── InputError         what the user pointed at: no input, wrong text key, colliding names, a held output folder
 ├── ShardError         one shard cannot be read or written: truncated, corrupt, vanished
@@ -20,6 +21,10 @@ class DecontamError(Exception):
 
 class ConfigError(DecontamError):
     """The configuration is wrong; nothing was written."""
+
+
+class ArtefactError(DecontamError):
+    """An index or a model cannot be used as it is; it is never taken for one that knows nothing."""
 
 
 class RuleError(DecontamError):

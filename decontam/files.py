@@ -160,10 +160,11 @@ class Head:
 class Source:
     """The decompressed content of a file or URL, to be read once from front to back.
 
+    It is compressed as its name says, or as `codec` does (".gz", "" and so on).
     Raises ShardError where the file cannot be opened, is truncated or is corrupt, as soon as that shows.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, codec: str | None = None) -> None:
         self.path = path
         try:
             self._file = open_bytes(path)
@@ -171,7 +172,7 @@ class Source:
             raise ShardError(f"{path}: {describe(error)}") from error
         self._raw = Digesting(self._file)
         empty = not is_remote(path) and os.fstat(self._file.fileno()).st_size == 0
-        self._content = self._raw if empty else decompressing(self._raw, codec_of(path))
+        self._content = self._raw if empty else decompressing(self._raw, codec_of(path) if codec is None else codec)
 
     def read(self, size: int = BLOCK) -> bytes:
         """Up to `size` bytes; none at the end of a file that is whole."""

@@ -12,6 +12,7 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
+from decontam.blocks import Block, LineBlocks
 from decontam.codecs import BLOCK, Reader, codec_of, compressing
 from decontam.files import Source
 from decontam.layout import Layout, Place, Unreadable
@@ -167,6 +168,7 @@ class LineWriter:
         self._batch: list[bytes] = []
         self._size = 0
         self._begun = False
+        self._blocks = LineBlocks()
 
     def write(self, line: bytes) -> None:
         self._batch.append(line)
@@ -178,8 +180,13 @@ class LineWriter:
         if self._batch:
             self._file.write((b"\n" if self._begun else b"") + b"\n".join(self._batch))
             self._begun = True
+            self._blocks.add(self._batch)
         self._batch, self._size = [], 0
 
     def close(self) -> None:
         self._flush()
         self._file.close()
+
+    def blocks(self) -> list[Block]:
+        """Those of what was written, once it is closed."""
+        return self._blocks.blocks()

@@ -9,23 +9,21 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+njit: Any
 try:
     from numba import njit
 except ImportError:
     njit = None
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 
-
-def kernel(function: Function) -> Function:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, compiled. It takes and returns arrays and numbers; its arithmetic on uint64 wraps around."""
     if njit is not None:
-        compiled: Function = njit(cache=True, nogil=True, boundscheck=False)(function)
-        return compiled
+        return njit(cache=True, nogil=True, boundscheck=False)(function)
 
     @wraps(function)
     def plain(*arguments: Any) -> Any:
@@ -33,7 +31,7 @@ def kernel(function: Function) -> Function:
         with np.errstate(over="ignore"):
             return function(*arguments)
 
-    return plain  # type: ignore[return-value]
+    return plain
 
 
 _warned = False

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, NamedTuple
 
 import orjson
@@ -49,13 +50,16 @@ class Layout:
     """Where records keep their texts, their id, and the names of what made them.
 
     `text_keys` are paths (see `decontam.paths`); with `everything` each string value is a text. What stands under one of
-    `provenance_keys` is a field with the role `provenance`, which only rules that ask for it look at.
+    `provenance_keys` is a field with the role `provenance`, which only rules that ask for it look at. `told` names the paths, in
+    order, of what else goes into `meta`.
     """
 
     text_keys: tuple[str, ...]
     id_key: str
     everything: bool = False
     provenance_keys: tuple[str, ...] = ()
+    told: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _told: tuple[tuple[str, tuple[tuple[str, ...], ...]], ...] = field(init=False, repr=False)
     _ways: tuple[tuple[str, ...], ...] = field(init=False, repr=False)
     _plain: str | None = field(init=False, repr=False)
     _quoted: tuple[bytes, ...] = field(init=False, repr=False)
@@ -64,6 +68,8 @@ class Layout:
         ways = tuple(map(steps, self.text_keys))
         single = len(ways) == 1 and len(ways[0]) == 1 and not self.everything
         last = {next((step for step in reversed(way) if step != EACH), "") for way in ways}
+        told = tuple((name, tuple(map(steps, paths))) for name, paths in self.told.items() if paths)
+        object.__setattr__(self, "_told", told)
         object.__setattr__(self, "_ways", ways)
         object.__setattr__(self, "_plain", self.text_keys[0] if single else None)
         object.__setattr__(self, "_quoted", tuple(b'"%b"' % key.encode() for key in sorted(last)))
@@ -94,7 +100,13 @@ class Layout:
             said = value.get(key)
             if type(said) is str and len(said) <= _LONGEST_NAME:
                 fields = (*fields, Field(key, said, PROVENANCE))
-        return Record(id, fields, {"source": name})
+        meta: dict[str, Any] = {"source": name, "row": row}
+        for what, ways in self._told:
+            for way in ways:
+                if (said := _said(value, way)) is not None:
+                    meta[what] = said
+                    break
+        return Record(id, fields, meta)
 
     def _fields(self, value: dict[str, Any], line: bytes | None) -> tuple[Field, ...] | Unreadable:
         if self._plain is not None:
@@ -140,7 +152,8 @@ class Layout:
 
     def keys(self) -> set[str]:
         """The outermost keys that a record is asked for; all that it has, with `everything`."""
-        return {way[0] for way in self._ways} | {self.id_key, *self.provenance_keys}
+        told = {way[0] for _, ways in self._told for way in ways}
+        return {way[0] for way in self._ways} | {self.id_key, *self.provenance_keys} | told
 
     def _literals(self, line: bytes) -> list[tuple[str, Literal]]:
         """The literals that hold texts, each with its field path; `#1` and so on are earlier values of an equal key."""
@@ -165,7 +178,21 @@ class Layout:
 def layout_of(config: Config) -> Layout:
     """The layout that a config describes. Raises ConfigError for a path that is none."""
     given = config.input
-    return Layout(given.text_key, given.id_key, given.screen == "all-strings", given.provenance_keys)
+    told = {"language": given.lang_key, "url": given.url_key, "crawled": given.crawl_date_key, "dated": given.page_date_key}
+    return Layout(given.text_key, given.id_key, given.screen == "all-strings", given.provenance_keys, told)
+
+
+def _said(value: Any, way: tuple[str, ...]) -> str | None:
+    """What a record says under keys within keys, if it is a string, a date or a whole number."""
+    for key in way:
+        if type(value) is not dict:
+            return None
+        value = value.get(key)
+    if type(value) is str:
+        return value
+    if isinstance(value, date):
+        return value.isoformat()
+    return str(value) if type(value) is int else None
 
 
 def _parsed(line: bytes) -> Any:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import decontam
-from decontam.config import Config, key_of
+from decontam.config import BUILTIN, Config, artefacts_of, key_of, pack_paths
 from decontam.inputs import Skipped
 from decontam.rules import Rule
 
@@ -30,6 +33,33 @@ def operator() -> str:
         return "unknown"
 
 
+@lru_cache(maxsize=1)
+def _code() -> tuple[str, str]:
+    here = Path(decontam.__file__).parent
+    # What Python and numba compile is made anew on each machine.
+    files = (path for path in here.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    # The shipped configs lie elsewhere in a checkout; what a run takes from them is in its own.
+    names = sorted(name for path in files if not (name := path.relative_to(here).as_posix()).startswith("configs/"))
+    lines = [f"{hashlib.sha256((here / name).read_bytes()).hexdigest()}  {name}\n" for name in names]
+    return decontam.__version__, hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def code() -> dict[str, str]:
+    """The version of this code and the SHA-256 of its files: of a line `<sha256>  <name>` for each, by name."""
+    version, digest = _code()
+    return {"version": version, "sha256": digest}
+
+
+def packs_of(config: Config) -> dict[str, str]:
+    """The SHA-256 of each pack of the stages that are on, by its path; ours are called `builtin/<stage>/<file>`."""
+    found = {}
+    for stage, options in config.stages.items():
+        for pack in options.packs if options.enabled else ():
+            for path in pack_paths(stage, (pack,)):
+                found[f"{BUILTIN}/{stage}/{path.name}" if pack == BUILTIN else str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
 def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], fingerprint: str, began: str,
            shards: Iterable[str]) -> dict[str, Any]:  # fmt: skip
     """The manifest of a run that has begun; it is written before anything else."""
@@ -47,8 +77,10 @@ def opened(command: Iterable[str], config: Config, rules: Iterable[Rule], finger
         "key": key.id if (key := key_of(config)) else None,
         "shards": list(shards),
         "rules": {rule.name: rule.revision for rule in rules},
-        "models": {},
-        "indexes": {},
+        "packs": packs_of(config),
+        **artefacts_of(config),
+        "code": code(),
+        "parent": None,
     }
 
 
@@ -66,10 +98,15 @@ def closed(manifest: Mapping[str, Any], results: Iterable[Mapping[str, Any]], fa
         "ended": ended,
         "inputs": [result["input"] for result in results],
         "outputs": [
-            {"name": name, **({"path": there} if (there := elsewhere(name)) else {}), **output}
+            {"name": name, **({"path": there} if (there := elsewhere(name)) else {}), **_without_blocks(output)}
             for result in results
             for name, output in result["outputs"].items()
         ],
         "failed": dict(failed),
         "skipped": [skip._asdict() for skip in skipped],
     }
+
+
+def _without_blocks(output: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest tells of an output; where a change would be lies in proof/leaves.parquet."""
+    return {key: value for key, value in output.items() if key != "blocks"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -12,13 +12,15 @@ from typing import Any, Protocol
 import orjson
 
 from decontam import tables
+from decontam.blocks import Block
 from decontam.codecs import BLOCK
 from decontam.files import Digesting
 from decontam.folders import Folder
 from decontam.inputs import Shard
 from decontam.layout import Place, Unreadable
 from decontam.shards import Content, RecordWriter
-from decontam.types import Record, Verdict
+from decontam.sites import Pages
+from decontam.types import PROVENANCE, Record, Verdict
 
 _SPILL = 16 << 20  # bytes of a record above which it gets a file of its own in errors
 
@@ -35,24 +37,34 @@ class Names:
     errors: str
     findings: str
     quarantine: str
+    sites: str
 
 
 def names_of(shard: str) -> Names:
     """Where the outputs of a shard end up."""
     return Names(
-        f"kept/{shard}", f"dropped/{shard}.parquet", f"errors/{shard}.jsonl", f"findings/{shard}.parquet", f"quarantine/{shard}.parquet"
+        f"kept/{shard}",
+        f"dropped/{shard}.parquet",
+        f"errors/{shard}.jsonl",
+        f"findings/{shard}.parquet",
+        f"quarantine/{shard}.parquet",
+        f"sites/{shard}.parquet",
     )
 
 
 def part_names(shard: str, number: int) -> Names:
     """Where those of one part wait for the others. `kept` is what has changed."""
     part = f"parts/{shard}/{number}"
-    return Names(f"{part}.changes", "", f"{part}.errors", f"{part}.findings", f"quarantine/.parts/{shard}/{number}.parquet")
+    secluded = f"quarantine/.parts/{shard}/{number}.parquet"
+    return Names(f"{part}.changes", "", f"{part}.errors", f"{part}.findings", secluded, f"{part}.sites")
 
 
-def about(name: str, digest: Digesting | None, rows: int) -> dict[str, dict[str, Any]]:
-    """Name, size, digest and rows of a file that was published; nothing for one that was not."""
-    return {name: {"size": digest.size, "sha256": digest.sha256(), "rows": rows}} if digest else {}
+def about(name: str, digest: Digesting | None, rows: int, blocks: Sequence[Block] = ()) -> dict[str, dict[str, Any]]:
+    """Name, size, digest, rows and blocks of a file that was published; nothing for one that was not."""
+    if digest is None:
+        return {}
+    told = {"size": digest.size, "sha256": digest.sha256(), "rows": rows}
+    return {name: {**told, "blocks": [list(block) for block in blocks]} if blocks else told}
 
 
 class Keeping(Protocol):
@@ -142,7 +154,8 @@ class Kept:
         if self._lazy and self._writer is None and self.rows:
             self._folder.link_or_copy(self._shard.path, self.name)
             return {self.name: {"sha256": source.sha256(), "size": source.size, "rows": self.rows}}
-        return {**about(self.name, self.digest, self.rows), **table_output(self._rows)}
+        blocks = self._writer.blocks() if self._writer is not None else ()
+        return {**about(self.name, self.digest, self.rows, blocks), **table_output(self._rows)}
 
 
 class Changes:
@@ -162,7 +175,7 @@ class Changes:
 
 def table_output(table: tables.Table) -> dict[str, dict[str, Any]]:
     """What there is to say of a table."""
-    return about(table.name, table.digest, table.rows)
+    return about(table.name, table.digest, table.rows, table.blocks)
 
 
 class ErrorLog:
@@ -228,6 +241,11 @@ class ErrorLog:
         return sorted(self._spilled)
 
 
+def _row(place: Place, record: Record, verdict: Verdict) -> dict[str, Any]:
+    texts = [text for _, text, role in record.fields if role != PROVENANCE]
+    return tables.findings_row(record.id, place.row, verdict, texts, place.size)
+
+
 class Outputs:
     """Where the records of a shard, or of a part of it, go."""
 
@@ -236,6 +254,8 @@ class Outputs:
         self.errors = ErrorLog(stack, folder, names.errors, names_of(shard).errors)
         self.findings = stack.enter_context(tables.Table(folder, names.findings, tables.findings_schema))
         self.quarantine = stack.enter_context(tables.Table(folder, names.quarantine, tables.quarantine_schema, private=True))
+        self._sites = stack.enter_context(tables.Table(folder, names.sites, tables.sites_schema))
+        self.pages = Pages()
 
     def error(self, place: Place, problem: Unreadable) -> None:
         """A record that could not be screened."""
@@ -244,13 +264,13 @@ class Outputs:
 
     def found(self, place: Place, record: Record, verdict: Verdict) -> None:
         """A record with findings."""
-        self.findings.add(tables.findings_row(record.id, place.row, verdict))
+        self.findings.add(_row(place, record, verdict))
 
     def seclude(self, place: Place, record: Record, verdict: Verdict, raw: Any) -> None:
         """A record to quarantine, with what is to be held of it."""
         held = None if raw is None else self._content.held(raw)
         row = {
-            **tables.findings_row(record.id, place.row, verdict),
+            **_row(place, record, verdict),
             "source": self._shard,
             "offset": place.offset,
             "record": held,
@@ -259,6 +279,11 @@ class Outputs:
         }
         self.quarantine.add(row)
 
+    def finish(self) -> None:
+        """Everything has been told."""
+        for row in self.pages.rows():
+            self._sites.add(row)
+
     def outputs(self) -> dict[str, dict[str, Any]]:
         """What was written but for what is kept, once everything is published."""
-        return {**self.errors.outputs(), **table_output(self.findings), **table_output(self.quarantine)}
+        return {**self.errors.outputs(), **table_output(self.findings), **table_output(self.quarantine), **table_output(self._sites)}

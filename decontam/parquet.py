@@ -14,6 +14,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from decontam.blocks import Block, Segments, of_bytes
 from decontam.codecs import BLOCK, describe
 from decontam.errors import ShardError
 from decontam.files import open_bytes
@@ -275,6 +276,23 @@ class Rows:
         return self._digest
 
 
+def values_of(held: bytes) -> dict[str, Any]:
+    """The columns of a row that was held apart, as Python values; bytes as text where they are. Raises ShardError."""
+    try:
+        batch = pa.ipc.open_stream(held).read_next_batch()
+        return {name: _value_of(column) for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+    except (*_BROKEN, StopIteration) as error:
+        raise ShardError(f"a quarantined row cannot be read: {_said(error)}") from error
+
+
+def _value_of(column: pa.Array) -> Any:
+    try:
+        value = _values(column)[0]
+    except _BROKEN:  # what Python has no value for
+        value = column.cast(pa.string()).to_pylist()[0]
+    return f"{len(column[0].as_py()):,} bytes" if value is _NOT_TEXT else value
+
+
 @contextmanager
 def rows_of(path: str, layout: Layout, name: str, most: int) -> Iterator[Rows]:
     """The content of a Parquet file or URL. Raises ShardError where it cannot be opened."""
@@ -288,6 +306,66 @@ def rows_of(path: str, layout: Layout, name: str, most: int) -> Iterator[Rows]:
         except _BROKEN as error:
             raise ShardError(f"{path}: {_said(error)}") from error
         yield rows
+
+
+def record_of(held: bytes, layout: Layout, name: str, row: int) -> Record | Unreadable:
+    """What a row holds that was kept apart as an Arrow stream."""
+    batch = pa.ipc.open_stream(held).read_next_batch()
+    keys = layout.keys()
+    wanted = [field.name for field in batch.schema if (layout.everything and holds_text(field.type)) or field.name in keys]
+    return layout.record({column: _values(batch.column(column))[0] for column in wanted}, name, row)
+
+
+class HeldWriter:
+    """Rows that were kept apart as Arrow streams to a Parquet file with their schema."""
+
+    def __init__(self, raw: Any) -> None:
+        self._sink = Segments(raw)
+        self._writer: pq.ParquetWriter | None = None
+        self._batches: list[pa.RecordBatch] = []
+        self._bytes = 0
+
+    def write(self, held: bytes) -> None:
+        batch = pa.ipc.open_stream(held).read_next_batch()
+        self._batches.append(batch)
+        self._bytes += batch.nbytes
+        if self._bytes > _BATCH:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._batches:
+            schema = self._batches[0].schema
+            self._writer = self._writer or pq.ParquetWriter(self._sink, schema, compression="zstd")
+            self._writer.write_table(pa.Table.from_batches(self._batches))
+            self._sink.cut(len(self._batches))
+        self._batches, self._bytes = [], 0
+
+    def close(self) -> None:
+        self._flush()
+        if self._writer is not None:
+            self._writer.close()
+
+    def blocks(self) -> list[Block]:
+        """Those of what was written, once it is closed."""
+        return self._sink.blocks
+
+
+def blocks_of(path: str) -> list[Block]:
+    """The bytes of a Parquet file up to the end of each of its row groups. Raises OSError, ShardError."""
+    with open_bytes(path) as file:
+        try:
+            metadata = pq.ParquetFile(file).metadata
+        except _BROKEN as error:
+            raise ShardError(f"{path}: {_said(error)}") from error
+        ends, rows = [], []
+        for number in range(metadata.num_row_groups):
+            group = metadata.row_group(number)
+            columns = [group.column(index) for index in range(group.num_columns)]
+            begins = (min(column.data_page_offset, column.dictionary_page_offset or column.data_page_offset) for column in columns)
+            ends.append(max(begin + column.total_compressed_size for begin, column in zip(begins, columns, strict=True)))
+            rows.append(group.num_rows)
+        file.seek(0)
+        return list(of_bytes(file.read, [Block(n, end - start, "") for n, start, end in zip(rows, [0, *ends], ends, strict=False)]))
 
 
 def _said(error: BaseException) -> str:

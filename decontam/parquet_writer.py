@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from decontam.blocks import Block, Segments
+
 _GROUP = 64 << 20  # bytes of Arrow data up to which a row group is kept in one; larger ones are written in several
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4_RAW": "LZ4"}
 
@@ -59,8 +61,9 @@ class RowWriter:
         codecs = {column.path_in_schema: _CODECS.get(column.compression, column.compression) for column in columns}
         levels = {path: zstd_level for path, codec in codecs.items() if codec == "ZSTD"}
         encoded = [column.path_in_schema for column in columns if any("DICTIONARY" in name for name in column.encodings)]
+        self._sink = Segments(raw)
         self._writer = pq.ParquetWriter(
-            raw,
+            self._sink,
             schema,
             version=version,
             compression=codecs or "zstd",
@@ -106,9 +109,14 @@ class RowWriter:
         if self._batches:
             table = pa.Table.from_batches([batch.cast(self._schema) for batch in self._batches], self._schema)
             self._writer.write_table(table, row_group_size=len(table))
+            self._sink.cut(len(table))
         self._batches, self._bytes = [], 0
 
     def close(self) -> None:
         self._take()
         self._flush()
         self._writer.close()
+
+    def blocks(self) -> list[Block]:
+        """Those of what was written, once it is closed."""
+        return self._sink.blocks

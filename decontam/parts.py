@@ -88,6 +88,8 @@ def join(folder: Folder, shard: Shard, parts: Sequence[Part], into: Outputs) -> 
         for rows in tables.read(folder, names.quarantine):
             for row in rows:
                 into.quarantine.add(row)
+        for rows in tables.read(folder, names.sites):
+            into.pages.add_rows(rows)
         for block in folder.blocks(names.errors):
             into.errors.write(block, block.count(b"\n"))
         for name in part.spilled:

@@ -8,13 +8,13 @@ only harden a verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import field, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-from annotated_types import Ge, Le
+from annotated_types import Ge, Le, MinLen
 from pydantic import BeforeValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
@@ -24,7 +24,7 @@ from decontam.errors import did_you_mean
 from decontam.extents import covered
 from decontam.keys import KeySource
 from decontam.redaction import KEYED, PLAIN, Mode, Redactor, hash_of, merged
-from decontam.rules import strength_named
+from decontam.rules import Words, strength_named
 from decontam.types import Action, Finding, Record, Redaction, Span, Strength, Verdict
 
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
@@ -61,12 +61,15 @@ class Row:
     """The path of the shard, as the input was named."""
     strength: NamedStrength = Strength.MENTION
     """At least this strong."""
+    score: Annotated[float, Ge(0), Le(1)] = 0.0
+    """At least this score: of rules 1 or what their validator says, of known texts containment, of synthetic text a probability."""
     redaction: Mode | None = None
     """What replaces the values that this row redacts, where it is not what the policy says."""
 
-    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str) -> bool:
+    def fits(self, name: str, kind: str, provider: str, strength: Strength, source: str, score: float) -> bool:
         return (
             strength >= self.strength
+            and score >= self.score
             and fnmatchcase(name, self.rule)
             and fnmatchcase(kind, self.kind)
             and fnmatchcase(provider, self.provider)
@@ -142,15 +145,15 @@ class Embedded:
     share: Annotated[float, Ge(0), Le(1)]
     action: NamedAction
 
-    def spares(self, findings: Sequence[Finding], texts: Mapping[str, str]) -> set[int]:
-        """Indices of the findings that are such samples."""
+    def spares(self, findings: Sequence[Finding], lengths: Mapping[str, int]) -> set[int]:
+        """Indices of the findings that are such samples; `lengths` are those of the texts, in characters."""
         extents: dict[str, list[Span]] = {}
         samples = []
         for index, finding in enumerate(findings):
             if finding.stage == self.stage and finding.strength > Strength.MENTION and "extent" in finding.detail:
                 extents.setdefault(finding.field, []).append(extent_of(finding))
                 samples.append(index)
-        small = {path for path, spans in extents.items() if covered(spans) < self.share * len(texts.get(path, ""))}
+        small = {path for path, spans in extents.items() if covered(spans) < self.share * lengths.get(path, 0)}
         return {index for index in samples if findings[index].field in small}
 
 
@@ -166,10 +169,47 @@ class MaskLimit:
     stage: str
     spans: int
     above: NamedAction
+    kinds: Words = ("*",)
+    """Kinds that count; they may hold * and ?."""
+    but: Words = ()
+    """Kinds of these that don't: what says less by itself, such as names."""
+    beside: Words = ()
+    """Kinds of which one must be masked as well; where there are none, the limit holds without."""
 
+    def exceeded(self, masked: Sequence[Finding]) -> bool:
+        """Whether these findings, all of the stage and all masked, are more than it allows."""
+        of = [each for each in masked if _among(each.kind, self.kinds) and not _among(each.kind, self.but) and "page" not in each.detail]
+        if len({(each.field, each.span) for each in of}) <= self.spans:
+            return False
+        return not self.beside or any(_among(each.kind, self.beside) for each in masked)
+
+
+def _among(kind: str, kinds: Iterable[str]) -> bool:
+    return any(fnmatchcase(kind, named) for named in kinds)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Sites:
+    """Files that name sites, as `decontam sites --write` makes them."""
+
+    block: str | None = None
+    suspect: str | None = None
+
+
+CONTACTS = frozenset({"EMAIL", "PHONE", "NAME", "ADDRESS"})
+"""Kinds of findings that a page may be there for."""
 
 Forced = Mapping[tuple[str, Span], Mode]
 _FREE: Forced = MappingProxyType({})
+
+
+def stand_in(texts: Sequence[str], turn: int, value: str) -> str:
+    """The text whose turn it is; a value that is one of them stays, so that redacting twice changes nothing.
+
+    >>> stand_in(("192.0.2.1", "192.0.2.2"), 2, "8.8.4.4"), stand_in(("192.0.2.1", "192.0.2.2"), 0, "192.0.2.2")
+    ('192.0.2.1', '192.0.2.2')
+    """
+    return value if value in texts else texts[turn % len(texts)]
 
 
 def _hashed(findings: tuple[Finding, ...], texts: Mapping[str, str], redactor: Redactor) -> tuple[Finding, ...]:
@@ -183,7 +223,29 @@ def _hashed(findings: tuple[Finding, ...], texts: Mapping[str, str], redactor: R
 
 
 def _settled(finding: Finding, strength: Strength, reason: str) -> Finding:
-    return replace(finding, strength=strength, detail={**finding.detail, "settled": reason})
+    """The finding with another strength; its detail says why, and what it was, so that it can be decided again."""
+    was = finding.detail.get("was", finding.strength.name.lower())
+    return replace(finding, strength=strength, detail={**finding.detail, "settled": reason, "was": was})
+
+
+def _measured(findings: Iterable[Finding], lengths: Mapping[str, int]) -> tuple[Finding, ...]:
+    """Findings that may be samples, with the length of their text (`of`)."""
+    return tuple(
+        replace(finding, detail={**finding.detail, "of": lengths.get(finding.field, 0)}) if "extent" in finding.detail else finding
+        for finding in findings
+    )
+
+
+Allowing = Callable[[Finding], Allowance | None]
+
+
+class Weighed(NamedTuple):
+    """What findings cost: `action` all together, `actions` and `rows` each, `samples` the indices of those that are such."""
+
+    action: Action
+    actions: list[Action]
+    rows: list[Row]
+    samples: set[int]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -194,10 +256,15 @@ class Policy:
     combine: tuple[Combination, ...] = ()
     allow: tuple[Allowance, ...] = ()
     mask_limits: tuple[MaskLimit, ...] = ()
+    contact_pages: Words = ()
+    """URLs of pages that say whom to reach, with * and ?: what they say of that counts for no limit."""
     embedded: tuple[Embedded, ...] = ()
     placeholder: str = "<{kind}>"
+    placeholders: Mapping[str, Annotated[Words, MinLen(1)]] = field(default_factory=dict)
+    """What stands for values of a kind instead of the placeholder, as it is; several take turns within a record."""
     redaction: Mode = "type"
     key: KeySource | None = None
+    sites: Sites = Sites()
 
     @property
     def modes(self) -> set[Mode]:
@@ -210,21 +277,31 @@ class Policy:
 
     def row(self, finding: Finding, source: str = "") -> Row:
         """The row that says what a finding costs by itself."""
-        what = finding.name, finding.kind, finding.provider or "", finding.strength, source
+        what = finding.name, finding.kind, finding.provider or "", finding.strength, source, finding.score
         return next((row for row in self.actions if row.fits(*what)), _NO_ROW)
 
     def _rows(self, findings: Iterable[Finding], source: str) -> list[Row]:
         """The row of each finding; findings that the table cannot tell apart are looked up once."""
-        known: dict[tuple[str, str, str, str | None, Strength], Row] = {}
+        known: dict[tuple[str, str, str, str | None, Strength, float], Row] = {}
         rows = []
         for finding in findings:
-            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength
+            alike = finding.stage, finding.rule, finding.kind, finding.provider, finding.strength, finding.score
             if alike not in known:
                 known[alike] = _NO_ROW if finding.strength == Strength.MENTION else self.row(finding, source)
             rows.append(known[alike])
         return rows
 
     def settle(self, record: Record, findings: Iterable[Finding], source: str) -> tuple[Finding, ...]:
+        texts = {path: text for path, text, _ in record.fields}
+
+        def allowance(finding: Finding) -> Allowance | None:
+            value = texts.get(finding.field, "")[slice(*finding.span)]
+            return next((allowed for allowed in self.allow if allowed.covers(finding, source, value)), None)
+
+        return self.settled(findings, allowance)
+
+    def settled(self, findings: Iterable[Finding], allowance: Allowing) -> tuple[Finding, ...]:
+        """The findings with what they count as; `allowance` says which one covers a finding."""
         settled = [
             _settled(finding, Strength.MENTION, f"mention: {finding.detail['mention']}") if "mention" in finding.detail else finding
             for finding in findings
@@ -233,15 +310,15 @@ class Policy:
             for index in combination.raised(settled):
                 if settled[index].strength < combination.becomes:
                     settled[index] = _settled(settled[index], combination.becomes, combination.why)
-        return tuple(self._allowed(record, settled, source)) if self.allow else tuple(settled)
+        return tuple(self._allowed(settled, allowance)) if self.allow else tuple(settled)
 
-    def _allowed(self, record: Record, findings: list[Finding], source: str) -> Iterable[Finding]:
-        texts = {path: text for path, text, _ in record.fields}
+    def _marked(self, settled: tuple[Finding, ...], url: Any) -> tuple[Finding, ...]:
+        """Findings that say where they stand, if that is on a contact page, so that they can be decided again."""
+        if not isinstance(url, str) or not _among(url.casefold(), self.contact_pages):
+            return settled
+        return tuple(replace(each, detail={**each.detail, "page": "contact"}) if each.kind in CONTACTS else each for each in settled)
 
-        def allowance(finding: Finding) -> Allowance | None:
-            value = texts.get(finding.field, "")[slice(*finding.span)]
-            return next((allowed for allowed in self.allow if allowed.covers(finding, source, value)), None)
-
+    def _allowed(self, findings: list[Finding], allowance: Allowing) -> Iterable[Finding]:
         # A provider excuses its findings only where nothing conclusive points to somebody else.
         stranger = any(f.strength == Strength.CONCLUSIVE and f.provider and allowance(f) is None for f in findings)
         for finding in findings:
@@ -261,26 +338,12 @@ class Policy:
     def decide(self, record: Record, findings: Iterable[Finding], redactor: Redactor = PLAIN, forced: Forced = _FREE) -> Verdict:
         """The verdict on a record, from everything that was found in it. `forced` overrules how some spans are redacted."""
         source = str(record.meta.get("source", ""))
-        settled = self.settle(record, findings, source)
-        rows = self._rows(settled, source)
-        actions = [row.action for row in rows]
+        settled = self._marked(self.settle(record, findings, source), record.meta.get("url"))
         texts = {path: text for path, text, _ in record.fields}
-        samples: set[int] = set()
-        for embedded in self.embedded:
-            spared = embedded.spares(settled, texts)
-            samples |= spared
-            actions = [min(does, embedded.action) if index in spared else does for index, does in enumerate(actions)]
-        action = max(actions, default=Action.KEEP)
-        for limit in self.mask_limits:
-            masked = {
-                (finding.field, finding.span)
-                for finding, does in zip(settled, actions, strict=True)
-                if does == Action.REDACT and finding.stage == limit.stage and finding.strength >= Strength.STRONG
-            }
-            if len(masked) > limit.spans:
-                action = max(action, limit.above)
+        lengths = {path: len(text) for path, text in texts.items()}
+        action, actions, rows, samples = self.weigh(settled, lengths, source)
         provider = attributed(settled)
-        told = _hashed(resolved(settled, provider), texts, redactor)
+        told = _hashed(_measured(resolved(settled, provider), lengths), texts, redactor)
         if action != Action.REDACT:
             return Verdict(action, told, provider=provider)
         cut: list[tuple[Finding, Mode]] = [
@@ -290,15 +353,41 @@ class Policy:
         ]
         return Verdict(action, told, redactions=self._replaced(cut, texts, redactor, forced), provider=provider)
 
+    def weigh(self, settled: Sequence[Finding], lengths: Mapping[str, int], source: str) -> Weighed:
+        """What settled findings cost, in texts of so many characters."""
+        rows = self._rows(settled, source)
+        actions = [row.action for row in rows]
+        samples: set[int] = set()
+        for embedded in self.embedded:
+            spared = embedded.spares(settled, lengths)
+            samples |= spared
+            actions = [min(does, embedded.action) if index in spared else does for index, does in enumerate(actions)]
+        action = max(actions, default=Action.KEEP)
+        for limit in self.mask_limits:
+            masked = [
+                finding
+                for finding, does in zip(settled, actions, strict=True)
+                if does == Action.REDACT and finding.stage == limit.stage and finding.strength >= Strength.STRONG
+            ]
+            if limit.exceeded(masked):
+                action = max(action, limit.above)
+        return Weighed(action, actions, rows, samples)
+
     def _replaced(
         self, cut: Iterable[tuple[Finding, Mode]], texts: Mapping[str, str], redactor: Redactor, forced: Forced
     ) -> tuple[Redaction, ...]:
         made = []
+        turns: dict[str, int] = {}
         for each in merged(cut):
-            mode, text = forced.get((each.field, each.span), each.mode), texts.get(each.field, "")
+            mode, text, kind = forced.get((each.field, each.span), each.mode), texts.get(each.field, ""), each.finding.kind
             # A mask is as long as what it covers; everything else stands for the value of the widest finding.
             value = text[slice(*(each.span if mode == "mask" else each.finding.span))]
-            made.append(Redaction(each.field, each.span, redactor.replacement(mode, each.finding.kind, value, self.placeholder)))
+            if mode == "type" and kind in self.placeholders and (each.field, each.span) not in forced:
+                turns[kind] = turns.get(kind, -1) + 1
+                new = stand_in(self.placeholders[kind], turns[kind], value)
+            else:
+                new = redactor.replacement(mode, kind, value, self.placeholder)
+            made.append(Redaction(each.field, each.span, new))
         return tuple(made)
 
     def redactions(self, findings: Iterable[Finding]) -> tuple[Redaction, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from decontam.tally import OUTCOMES, Tally
+from decontam.tally import OUTCOMES, Tally, total
 
 SCHEMA = 1
 _RULES_SHOWN = 12  # of each stage, in a terminal
@@ -14,16 +14,16 @@ _RULES_SHOWN = 12  # of each stage, in a terminal
 def report(results: Iterable[Mapping[str, Any]], failed: Mapping[str, str], wall: float) -> dict[str, Any]:
     """The numbers of a run, from the results of its shards. `wall` is in seconds."""
     results = list(results)
-    total = sum((Tally.from_dict(result["tally"]) for result in results), Tally())
+    summed = total(Tally.from_dict(result["tally"]) for result in results)
     seconds: dict[str, float] = {}
     for result in results:
         for name, spent in result["seconds"].items():
             seconds[name] = seconds.get(name, 0.0) + spent
     return {
         "schema": SCHEMA,
-        "balanced": total.balanced,
+        "balanced": summed.balanced,
         "shards": {"done": len(results), "failed": len(failed)},
-        "tally": total.to_dict(),
+        "tally": summed.to_dict(),
         "problems": {result["input"]["name"]: result["problem"] for result in results if result["problem"]} | dict(failed),
         "unscreened": sorted({path for result in results for path in result["unscreened"]}),
         "reencoded": {result["input"]["name"]: result["reencoded"] for result in results if result["reencoded"]},
@@ -48,6 +48,7 @@ def metrics(report: Mapping[str, Any]) -> bytes:
     gauge("findings", "Findings by stage/rule.", "rule", tally["findings"])
     gauge("documents", "Records with at least one finding, by stage/rule.", "rule", tally["documents"])
     gauge("stage_documents", "Records with at least one finding, by stage.", "stage", tally["stages"])
+    gauge("remarks", "Records by what stages said beside their findings: scored, or why they abstained.", "remark", tally["remarks"])
     gauge("shards", "Shards by state.", "state", report["shards"])
     gauge("seconds", "Seconds over all workers by stage, and of the run by the wall clock.", "stage", report["seconds"])
     Gauge("decontam_read_records", "Records read.", registry=registry).set(tally["records"])

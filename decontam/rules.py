@@ -8,7 +8,8 @@ A pack names the stage that its rules belong to:
       - id: openai.chat-completion-id
         ...
 
-A rule without text that it catches and near misses that it spares does not load.
+A rule without text that it catches and near misses that it spares does not load. `(?&name)` in a pattern stands for a
+piece that rules share: one of packs/_shared/fragments.yaml, or of the pack's own `fragments`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -95,6 +96,14 @@ class Together:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class Beside:
+    """So many validated findings of the stage must lie at most `characters` away, in the same text; companions of others."""
+
+    findings: Annotated[int, Ge(1)]
+    characters: Annotated[int, Ge(1), Le(1000)] = 200
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Rule:
     """One thing to find. The fields, in the order in which a rule is written:
 
@@ -114,6 +123,7 @@ class Rule:
     opens         keys of data; the match must begin the text, or in a row of data the string under one of them
     together      how many different things of those that the pattern names must stand side by side
     within, context, unless what must, should or must not stand near by
+    beside        how many findings of other rules must lie near, in a stage that looks for companions (`pii` does)
     validator     names from validators.py, each maybe with an argument: `luhn`, `entropy:3.5`, `stdnum:br.cpf`
     catches, spares, known_misses   the proof; ⟦...⟧ marks what must be found, %{...} is filled in (prove.py)
     """
@@ -139,6 +149,7 @@ class Rule:
     within: Within | None = None
     context: Nearby | None = None
     unless: Nearby | None = None
+    beside: Beside | None = None
     validator: Words = ()
     known_misses: Words = ()
     gate: str | None = None
@@ -176,8 +187,9 @@ class Rule:
 
 _RULE = TypeAdapter(Rule)
 _RULES = TypeAdapter(list[Rule])
+_FRAGMENTS = Path(__file__).parent / "packs" / "_shared" / "fragments.yaml"
 # What decides whether a pack that was good is good still.
-_CODE = "".join(Path(file).read_text("utf-8") for file in (__file__, validators.__file__, patterns.__file__, landmarks.__file__))
+_CODE = "".join(Path(file).read_text("utf-8") for file in (__file__, validators.__file__, patterns.__file__, landmarks.__file__, _FRAGMENTS))
 _FIELDS = sorted(set(Rule.__dataclass_fields__) - {"stage", "revision", "program", "reach", "landmark"})
 _UNBOUNDED = re.compile(r"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])+\]|([*+]|\{\d+,\})", re.DOTALL)
 
@@ -248,14 +260,39 @@ def rule_from(entry: Any, stage: str, where: str) -> Rule:
     return replace(rule, program=program, reach=longest(rule.bounded), landmark=landmark)
 
 
+_FRAGMENT = re.compile(r"\(\?&(\w+)\)")
+
+
+def _filled(entry: Any, fragments: Mapping[str, str], where: str) -> Any:
+    """The entry of a rule with the fragments that its pattern names. Raises RuleError where one is unknown."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("pattern"), str):
+        return entry
+
+    def piece(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if not isinstance(fragments.get(name), str):
+            raise RuleError(f"{where}: rule {entry.get('id')!r} names an unknown fragment {name!r}{did_you_mean(name, fragments)}")
+        return f"(?:{fragments[name]})"
+
+    return {**entry, "pattern": _FRAGMENT.sub(piece, entry["pattern"])}
+
+
+def _read(text: str) -> Any:
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+
+
 def _parsed(path: Path, text: str) -> list[Rule]:
     try:
-        pack = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+        pack = _read(text)
     except yaml.YAMLError as error:
         raise RuleError(f"{path.name}: not YAML: {error}") from None
     if not isinstance(pack, dict) or not isinstance(pack.get("rules"), list) or not isinstance(pack.get("stage"), str):
         raise RuleError(f"{path.name}: a pack is a mapping with 'stage', 'about' and a list 'rules'")
-    return [rule_from(entry, pack["stage"], path.name) for entry in pack["rules"]]
+    own = pack.get("fragments", {})
+    if not isinstance(own, dict):
+        raise RuleError(f"{path.name}: 'fragments' is a mapping of names to pieces of patterns")
+    fragments = {**_read(_FRAGMENTS.read_text("utf-8")), **own}
+    return [rule_from(_filled(entry, fragments, path.name), pack["stage"], path.name) for entry in pack["rules"]]
 
 
 def read_pack(path: Path) -> tuple[Rule, ...]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -15,15 +16,16 @@ from typing import Any
 import orjson
 from filelock import FileLock, Timeout
 
-from decontam import manifest, preflight
+from decontam import manifest, preflight, proof, signing
 from decontam.codecs import describe
-from decontam.config import Config, fingerprint, rules_of
+from decontam.config import Config, chain_of, fingerprint, rules_of
 from decontam.errors import BooksError, InputError
 from decontam.folders import Folder, folder_of
 from decontam.inputs import Shard, Skipped
 from decontam.layout import layout_of
 from decontam.places import unwritten
 from decontam.report import metrics, report
+from decontam.since import fitting, parent_of
 from decontam.tally import Tally
 from decontam.workers import Outcome, Progress, Setup, Watch, screen, screen_here
 
@@ -34,9 +36,11 @@ _ENDS = {
     "findings": (".parquet",),
     "dropped": (".parquet",),
     "errors": (".jsonl", ".jsonl.row"),
+    "sites": (".parquet",),
     "tallies": (".json",),
 }
-_OURS = {*_ENDS, "parts", manifest.NAME, "report.json", "metrics.prom"}
+_OURS = {*_ENDS, "parts", "proof", manifest.NAME, "report.json", "report.html", "metrics.prom"}
+_REVIEW = "review"  # the work of people; it is never removed here
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,10 @@ class Job:
     limit: int | None = None
     overwrite: bool = False
     command: tuple[str, ...] = ()
+    sign_key: str | None = None
+    """A file with an Ed25519 key in PEM; the run digest is signed with it."""
+    since: str | None = None
+    """The output of an earlier run; `shards` are what it kept."""
 
 
 def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bool) -> bool:
@@ -69,6 +77,10 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
         return False
     before = json.loads(content)
     if overwrite:
+        if folder.names(_REVIEW):
+            raise InputError(
+                f"--overwrite would part {folder.path(_REVIEW)} from what it judges; move that folder away, or choose another --out"
+            )
         place = before["config"]["output"].get("quarantine")
         earlier = Folder(folder.root, {"quarantine": place} if place else None)
         if earlier.path("quarantine/") != folder.path("quarantine/"):
@@ -128,10 +140,11 @@ def _finished(folder: Folder, shard: Shard, digest: str) -> dict[str, Any] | Non
         return None
     given = result.get("input", {})
     same = result.get("fingerprint") == digest and given.get("stamp") == shard.stamp and given.get("size") == shard.size
+    result["stored"] = {"sha256": hashlib.sha256(before).hexdigest(), "size": len(before)}
     return result if same and not result.get("problem") else None
 
 
-def _lock(folder: Folder) -> AbstractContextManager[Any]:
+def held(folder: Folder) -> AbstractContextManager[Any]:
     """Hold OUT against other runs. Object stores have no locks; there, nothing is held."""
     if folder.remote:
         return nullcontext()
@@ -144,11 +157,23 @@ def _lock(folder: Folder) -> AbstractContextManager[Any]:
     return lock
 
 
-def _begin(job: Job, folder: Folder, digest: str, opened: dict[str, Any]) -> bool:
-    """Make sure of every place that is written to, and mark OUT as ours. Whether an earlier run goes on."""
+def _complete(folder: Folder, shards: Sequence[Shard], digest: str) -> bool:
+    """Whether OUT holds this very run, done and proven: then nothing is left to do but for shards that have changed since."""
+    content = folder.read(manifest.NAME)
+    about = json.loads(content) if content else {}
+    same = about.get("state") == "done" and about.get("fingerprint") == digest and about.get("shards") == [shard.name for shard in shards]
+    return same and proof.stands(folder, proof.read(folder))
+
+
+def _begin(job: Job, folder: Folder, digest: str, opened: dict[str, Any], left: Sequence[Shard]) -> bool:
+    """Make sure of every place that is written to, and mark OUT as ours. Whether an earlier run goes on, with the shards `left`."""
     folder.prove_writable()
     try:
         resumed = _goes_on(folder, job.shards, digest, job.overwrite)
+        again = [shard.name for shard in left if resumed and folder.exists(f"tallies/{shard.name}.json")]
+        if again and folder.names(_REVIEW):
+            raise InputError(f"{again[0]} would be screened again, but {folder.path(_REVIEW)} judges its records; choose another --out")
+        folder.remove("proof")
         _publish(folder, manifest.NAME, opened)
     except OSError as error:
         raise InputError(f"--out {folder.root}: {unwritten(error)}") from None
@@ -164,19 +189,29 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     began, started = manifest.now(), perf_counter()
     rules = rules_of(job.config)
     digest = fingerprint(job.config, rules) if job.limit is None else f"{fingerprint(job.config, rules)}:{job.limit}"
+    chain_of(job.config)  # what it needs is there, before anything is written
+    parent = None
+    if job.since is not None:
+        earlier, parent = parent_of(job.since)
+        fitting(earlier, job.config)
+        digest += f":{parent}"
     preflight.check(job.shards, layout_of(job.config))
     if job.out is None:
         outcome = _screen(job, job.shards, digest, watch)
         return _balanced(report(outcome.results, outcome.failed, perf_counter() - started))
     folder = folder_of(job.out, job.config)
     opened = manifest.opened(job.command, job.config, rules, digest, began, (shard.name for shard in job.shards))
-    with _lock(folder):
-        resumed = _begin(job, folder, digest, opened)
-        finished = {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
+    opened["parent"] = parent and {"out": job.since, "run": parent}
+    signer = signing.Signer.of(job.sign_key) if job.sign_key else None
+    with held(folder):
+        finished = {} if job.overwrite else {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
+        if len(finished) == len(job.shards) and _complete(folder, job.shards, digest):
+            return _done_before(folder, finished, watch, signer)
+        left = tuple(shard for shard in job.shards if shard.name not in finished)
+        resumed = _begin(job, folder, digest, opened, left)
         for shard in job.shards:
             if shard.name in finished:
                 watch(Progress(shard.name, Tally.from_dict(finished[shard.name]["tally"]), shard.size, done=True))
-        left = tuple(shard for shard in job.shards if shard.name not in finished)
         if resumed:
             _forget(folder, {shard.name for shard in left})
         outcome = _screen(job, left, digest, watch)
@@ -193,14 +228,34 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
             _publish(folder, "report.json", told)
             _publish(folder, "metrics.prom", metrics(told))
             _publish(folder, manifest.NAME, closed)
+            told["proof"] = _proven(folder, results, signer)
         except OSError as error:
             # What went wrong with the shards is worth more than what went wrong with the report of it.
             told["problems"]["report.json"] = f"cannot be written to {folder.root}: {describe(error)}; run the same command again"
     return _balanced(told)
 
 
+def _proven(folder: Folder, results: Sequence[dict[str, Any]], signer: signing.Signer | None) -> str:
+    """Write the proof of a run that has ended, signed if that is asked for; the run digest."""
+    run = proof.write(folder, results)
+    if signer is not None:
+        signing.sign(folder, signer, run)
+    return run
+
+
+def _done_before(folder: Folder, finished: Mapping[str, dict[str, Any]], watch: Watch, signer: signing.Signer | None) -> dict[str, Any]:
+    """The report of a run that is whole already. Nothing of it is written again, so that its digest and signatures hold."""
+    for name, result in finished.items():
+        watch(Progress(name, Tally.from_dict(result["tally"]), result["input"]["size"], done=True))
+    told = report(finished.values(), {}, 0.0)
+    run = (proof.read(folder) or {})["run"]
+    if signer is not None:
+        signing.sign(folder, signer, run)
+    return _balanced({**told, "resumed": len(finished), "proof": run})
+
+
 def _screen(job: Job, shards: Sequence[Shard], digest: str, watch: Watch) -> Outcome:
-    setup = Setup(job.config, job.out, digest, job.limit)
+    setup = Setup(job.config, job.out, digest, job.limit, job.since)
     if not shards:
         return Outcome()
     return screen(setup, shards, job.workers, watch) if job.workers else screen_here(setup, shards, watch)

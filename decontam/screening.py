@@ -27,6 +27,7 @@ from decontam.layout import Place, Unreadable, layout_of
 from decontam.outputs import Changes, Keeping, Kept, Outputs, names_of, part_names
 from decontam.places import unwritten
 from decontam.shards import Content, opened
+from decontam.since import Since
 from decontam.tally import Tally
 from decontam.types import Action, Record, Verdict
 
@@ -57,7 +58,7 @@ class Screener:
     """A chain at work on shards. `folder` is where the output goes; None screens without writing."""
 
     config: Config
-    chain: Chain
+    chain: Chain | Since
     folder: Folder | None
     fingerprint: str
     limit: int | None = None
@@ -66,11 +67,11 @@ class Screener:
     _unscreened: set[str] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
-        self.chain = timed(self.chain, self.seconds)
+        self.chain = self.chain.timed(self.seconds) if isinstance(self.chain, Since) else timed(self.chain, self.seconds)
         self.layout = layout_of(self.config)
 
     def screen(self, shard: Shard, notify: Notify = lambda tally, size: None) -> dict[str, Any]:
-        """Screen one shard and publish its outputs. The result is what its tally file holds.
+        """Screen one shard and publish its outputs. The result is what its tally file holds, and size and SHA-256 of that (`stored`).
 
         Raises ShardError where the shard cannot be read or the output cannot be written; then nothing is published on a disk,
         and no tally in an object store.
@@ -79,15 +80,19 @@ class Screener:
         self.seconds.update(dict.fromkeys(self.seconds, 0.0))
         self._cut, self._unscreened = False, set()
         try:
+            expected = self.chain.begin(shard.name) if isinstance(self.chain, Since) else None
             with self._opened(shard) as content:
                 done = self._in_parts(shard, content, notify)
                 with self.folder.together() if self.folder else nullcontext():
                     tally, outputs = self._joined(shard, content, done) if done else self._screen(shard, content, notify)
                     result = self._result(shard, content, tally, outputs)
+                    if expected and result["input"]["sha256"] not in {expected, None}:
+                        raise ShardError(f"{shard.path}: not what the earlier run kept; decontam verify names what was changed")
                     result["seconds"] = {"total": perf_counter() - started, **self.seconds}
                     if self.folder is not None:
                         with self.folder.publishing(f"tallies/{shard.name}.json") as file:
                             file.write(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+                        result["stored"] = {"sha256": file.sha256(), "size": file.size}
             if self.folder is not None:
                 parts.clear(self.folder, shard)
         except OSError as error:
@@ -132,6 +137,7 @@ class Screener:
             kept = self._kept(stack, self.folder, shard, content)
             into = Outputs(stack, self.folder, shard.name, names_of(shard.name), content, kept)
             tally = self._look(unchanged(shard, content.places(everything)), content, into, kept, notify)
+            into.finish()
             kept.finish(_staying(tally), self._cut)
         return tally, {**kept.outputs(content), **into.outputs()}
 
@@ -157,6 +163,7 @@ class Screener:
                 into = Outputs(stack, folder, shard.name, names, content, changes)
                 before = total
                 tally = self._look(here, content, into, changes, lambda now, read: notify(before + now, read))  # noqa: B023
+                into.finish()
             part = parts.Part(number, tally, tuple(sorted(self._unscreened)), tuple(into.errors.spilled))
             parts.mark(folder, shard, part, mark)
             done[number], total = part, total + tally
@@ -172,6 +179,7 @@ class Screener:
             parts.replay(self.folder, shard, [part.number for part in done], again, kept)
             kept.finish(_staying(total), cut=False)
             parts.join(self.folder, shard, done, into)
+            into.finish()
         return total, {**kept.outputs(content), **into.outputs()}
 
     def _look(self, places: Iterable[Place], content: Content, into: Outputs | None, kept: Keeping, notify: Notify) -> Tally:
@@ -216,6 +224,7 @@ class Screener:
 
     def _send(self, place: Place, judged: _Judged, content: Content, into: Outputs) -> None:
         record, verdict, redacted = judged
+        into.pages.add(record, verdict)
         if verdict.findings:
             into.found(place, record, verdict)
         if verdict.action <= Action.TAG:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any, Protocol
 
+from decontam.blocks import Block
 from decontam.codecs import CODECS
 from decontam.files import Head, Source
 from decontam.jsonl import Lines
@@ -34,6 +35,9 @@ class RecordWriter(Protocol):
     def write(self, raw: Any) -> None: ...
 
     def close(self) -> None: ...
+
+    def blocks(self) -> list[Block]:
+        """Those of what was written, once it is closed."""
 
 
 class Content(Protocol):

@@ -58,7 +58,7 @@ class Tokens(NamedTuple):
 
 
 @kernel
-def mixed(key):  # type: ignore[no-untyped-def]
+def mixed(key: Any) -> Any:
     """A 64-bit hash all of whose bits depend on all bits of `key` (the finaliser of splitmix64)."""
     key = (key ^ (key >> _30)) * _MIX_1
     key = (key ^ (key >> _27)) * _MIX_2
@@ -66,7 +66,9 @@ def mixed(key):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _tokenise(data, at, classes, readings, expansions, keys, kinds, starts, ends):  # type: ignore[no-untyped-def]  # noqa: C901, PLR0912, PLR0915 - one loop, as fast as can be
+def _tokenise(  # noqa: C901, PLR0912, PLR0915 - one loop, as fast as can be
+    data: Any, at: Any, classes: Any, readings: Any, expansions: Any, keys: Any, kinds: Any, starts: Any, ends: Any
+) -> tuple[int, Any]:
     size, most = len(data), len(keys)
     count = 0
     inside = 0  # LETTER or DIGIT while a run of them is being read
@@ -76,11 +78,14 @@ def _tokenise(data, at, classes, readings, expansions, keys, kinds, starts, ends
     first_upper = False
     apostrophe = 0  # 1 + the byte where one stands that may yet prove to be inside a word
     while at < size or inside != 0:
-        both, read, width = SPACE, 0, 0  # what the text ends with
+        both: Any = SPACE  # what the text ends with
+        read: Any = 0
+        width = 0
         if at < size:
             lead = data[at]
             if lead < 0x80:
-                code, width = np.int64(lead), 1
+                code: Any = np.int64(lead)
+                width = 1
             elif lead < 0xE0:
                 code, width = (np.int64(lead) & 0x1F) << 6 | (np.int64(data[at + 1]) & 0x3F), 2
             elif lead < 0xF0:
@@ -98,7 +103,7 @@ def _tokenise(data, at, classes, readings, expansions, keys, kinds, starts, ends
         if what == IGNORED:
             at += width
             continue
-        if inside != 0 and what != inside:
+        if inside != 0 and what != inside:  # noqa: PLR1714 - a tuple would be built for each byte
             if what == APOSTROPHE and inside == LETTER and apostrophe == 0:
                 apostrophe = 1 + at
                 at += width
@@ -106,7 +111,12 @@ def _tokenise(data, at, classes, readings, expansions, keys, kinds, starts, ends
             if count == most:
                 break
             keys[count] = mixed(state)
-            kinds[count] = NUMBER if inside == DIGIT else (CAPITALS if uppers == letters and letters > 1 else (CAPITAL if first_upper else WORD))
+            if inside == DIGIT:
+                kinds[count] = NUMBER
+            elif uppers == letters and letters > 1:
+                kinds[count] = CAPITALS
+            else:
+                kinds[count] = CAPITAL if first_upper else WORD
             starts[count], ends[count] = start, end
             count += 1
             inside = 0

@@ -33,12 +33,33 @@ class Field(NamedTuple):
 class Record(NamedTuple):
     """What one line of a shard, one row of a table or one host document becomes.
 
-    `meta["source"]` names the shard that the record came from, where that is known.
+    `meta["source"]` names the shard that the record came from, where that is known; `language`, `url`, `crawled` and `dated`
+    are what the record says of itself under the keys that the config names.
     """
 
     id: str
     fields: tuple[Field, ...]
     meta: Mapping[str, Any] = _NOTHING
+
+
+class Reference(NamedTuple):
+    """A text that must not be in training data, and where it stands."""
+
+    id: str
+    """Of the record; unique in its source where the source allows."""
+    text: str
+    """What is indexed."""
+    source: str
+    """The file, as it was named."""
+    start: int = 0
+    end: int = 0
+    """The record's bytes in the source, decompressed; 0, 0 where it has none (Parquet: the row is in `id`)."""
+    part: str = "response"
+    """response, prompt, question, answer, choices, passage or text"""
+    provider: str | None = None
+    model: str | None = None
+    time: str | None = None
+    """ISO 8601, UTC"""
 
 
 class Strength(IntEnum):
@@ -89,6 +110,16 @@ class Finding:
         return f"{self.stage}/{self.rule}"
 
 
+class Measure(NamedTuple):
+    """What a stage makes of a text as a whole, found or not: a score between 0 and 1, or None where it abstains.
+
+    `remarks` are words from a closed set that are counted: `scored`, `abstained: short`.
+    """
+
+    score: float | None
+    remarks: tuple[str, ...] = ()
+
+
 class Redaction(NamedTuple):
     """Replace the characters `span` of field `field` by `replacement`."""
 
@@ -100,6 +131,7 @@ class Redaction(NamedTuple):
 class Verdict(NamedTuple):
     """What the policy made of a record: `redactions` is empty unless `action` is REDACT.
 
+    `scores` holds, by stage, the highest of its fields' scores; `remarks` what stages said beside their findings, as `stage/remark`.
     `provider` is the one whom the findings of model output point to, all of them weighed together.
     """
 
@@ -108,3 +140,4 @@ class Verdict(NamedTuple):
     scores: Mapping[str, float] = _NOTHING
     redactions: tuple[Redaction, ...] = ()
     provider: str | None = None
+    remarks: tuple[str, ...] = ()

@@ -35,7 +35,21 @@ from decontam.validators_ids import (
     varied,
     vin,
 )  # fmt: skip
-from decontam.validators_numbers import aba, dk_cpr
+from decontam.validators_names import personal_name
+from decontam.validators_numbers import (
+    aba,
+    br_pis,
+    dk_cpr,
+    eg_national,
+    hu_taj,
+    hu_tax,
+    ir_national,
+    kz_iin,
+    lu_matricule,
+    lv_person,
+    ru_snils,
+    uy_ci,
+)  # fmt: skip
 from decontam.validators_secrets import classes, crc32_base62, entropy, jwt, password_like, random_looking, real_value
 
 
@@ -147,16 +161,23 @@ _DATES = re.compile(
 )
 
 
-def phone_like(value: str, _: str = "") -> bool:
-    """Seven to fifteen digits that are no date, decimal or range of years, and not one digit over and over.
+def _is_ip(value: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(value))
+    except ValueError:
+        return False
 
-    >>> phone_like("8123 4567"), phone_like("1998-2004"), phone_like("12.03.2004"), phone_like("0000000")
-    (True, False, False, False)
+
+def phone_like(value: str, _: str = "") -> bool:
+    """Seven to fifteen digits that are no date, decimal, range of years or IP address, and not one digit over and over.
+
+    >>> phone_like("8123 4567"), phone_like("1998-2004"), phone_like("12.03.2004"), phone_like("0000000"), phone_like("172.22.149.145")
+    (True, False, False, False, False)
     """
     value = re.split("x|ext", value, maxsplit=1)[0].strip()
     digits = digits_of(value)
     fiction = digits[-7:-2] == "55501"  # kept free for films by the North American numbering plan
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not fiction and not _DATES.fullmatch(value)
+    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not fiction and not _DATES.fullmatch(value) and not _is_ip(value)
 
 
 def phone(value: str, regions: str = "") -> bool:
@@ -202,7 +223,7 @@ def mailbox(value: str, _: str = "") -> bool:
     >>> mailbox("ana@posteo.de"), mailbox("ana@example.com"), mailbox("logo@2x.png"), mailbox("noreply@posteo.de")
     (True, False, False, False)
     """
-    local, _, domain = value.lower().rpartition("@")
+    local, _, domain = value.lower().replace("%40", "@").rpartition("@")
     fine = local and len(local) <= 64 and ":" not in value and "/" not in value and ".." not in value
     return bool(fine) and not local.endswith(".") and not _NO_MAILBOX.fullmatch(local) and not _NO_DOMAIN.fullmatch(domain)
 
@@ -259,7 +280,8 @@ VALIDATORS: dict[str, Callable[[str, str], bool]] = {
     for check in (
         luhn, card, iban, public_ip, wide_octet, device_mac, mailbox, phone, phone_like, coordinates, entropy, stdnum, compact,
         jwt, crc32_base62, date, real_value, cn_ric, fi_hetu, hkid, tw_id, sg_nric, uk_nino, au_medicare, icao, mrz, de_rvnr, de_kvnr,
-        us_npi, us_dea, varied, vin, eip55, classes, password_like, random_looking, aba, dk_cpr, host_ip,
+        us_npi, us_dea, varied, vin, eip55, classes, password_like, random_looking, aba, br_pis, dk_cpr, host_ip,
+        personal_name, eg_national, hu_taj, hu_tax, ir_national, kz_iin, lu_matricule, lv_person, ru_snils, uy_ci,
     )
 }  # fmt: skip
 

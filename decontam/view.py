@@ -35,12 +35,16 @@ def character_offsets(data: bytes, offsets: Iterable[int]) -> dict[int, int]:
 
 
 class View:
-    """One field of a record, ready to be inspected. Everything dear is computed at most once."""
+    """One field of a record, ready to be inspected. Everything dear is computed at most once.
 
-    __slots__ = ("_data", "_folded", "_memo", "field", "text")
+    `language` is what the record itself says it is in, as it says it.
+    """
 
-    def __init__(self, field: Field) -> None:
+    __slots__ = ("_data", "_folded", "_memo", "field", "language", "text")
+
+    def __init__(self, field: Field, language: str | None = None) -> None:
         self.field = field
+        self.language = language
         self.text = field.text
         self._data: bytes | None = None
         self._folded: Folded | None = None

@@ -28,6 +28,7 @@ from decontam.folders import folder_of
 from decontam.inputs import Shard
 from decontam.places import unwritten
 from decontam.screening import Notify, Screener
+from decontam.since import chain_since
 from decontam.tally import OUTCOMES, Tally
 
 _POLL = 0.2  # seconds between two looks at the workers
@@ -58,10 +59,12 @@ class Setup:
     out: str | None
     fingerprint: str
     limit: int | None
+    since: str | None = None
 
     def screener(self) -> Screener:
         folder = folder_of(self.out, self.config) if self.out else None
-        return Screener(self.config, chain_of(self.config), folder, self.fingerprint, self.limit)
+        chain = chain_since(self.config, self.since) if self.since else chain_of(self.config)
+        return Screener(self.config, chain, folder, self.fingerprint, self.limit)
 
 
 @dataclass
@@ -77,11 +80,11 @@ _screener: Any = None
 _board: Any = None
 
 
-def _start(setup: tuple[dict[str, Any], str | None, str, int | None], board: Any) -> None:
+def _start(setup: tuple[dict[str, Any], str | None, str, int | None, str | None], board: Any) -> None:
     global _screener, _board
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    config, out, fingerprint, limit = setup
-    _screener, _board = Setup(check(config), out, fingerprint, limit).screener(), board
+    config, out, fingerprint, limit, since = setup
+    _screener, _board = Setup(check(config), out, fingerprint, limit, since).screener(), board
     # Rules and databases live as long as the process: the garbage collector need not look at them again and again.
     gc.freeze()
 
@@ -177,7 +180,9 @@ def _take(part: Outcome, shards: Sequence[Shard], outcome: Outcome, watch: Watch
 
 def screen(setup: Setup, shards: Sequence[Shard], workers: int, watch: Watch) -> Outcome:
     """Screen shards in up to `workers` processes; the largest first, so that none is left alone with one at the end."""
-    chain_of(setup.config)  # fills the cache, so that the workers need not all compile the same
+    chain_since(setup.config, setup.since) if setup.since else chain_of(
+        setup.config
+    )  # fills the cache, so that the workers need not all compile the same
     outcome = Outcome()
     left = sorted(shards, key=lambda shard: (-shard.size, shard.name))
     while left:
@@ -199,7 +204,7 @@ def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, w
     """Screen shards until all are through or a worker dies; the names of those that had been begun then."""
     context: SpawnContext = multiprocessing.get_context("spawn")
     board = context.RawArray("q", len(shards) * _COLUMNS)
-    values = (setup.config.to_dict(), setup.out, setup.fingerprint, setup.limit)
+    values = (setup.config.to_dict(), setup.out, setup.fingerprint, setup.limit, setup.since)
     suspects: list[str] = []
     with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=_start, initargs=(values, board)) as pool:
         running: dict[Future[Outcome], tuple[int, list[Shard]]] = {}

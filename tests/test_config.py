@@ -10,6 +10,7 @@ import yaml
 
 from decontam.config import chain_of, check, expired, fingerprint, json_schema, load_config, rules_of, shipped
 from decontam.errors import ConfigError
+from decontam.redaction import redacted
 from decontam.types import Action
 
 DEFAULT = shipped()["default"]
@@ -105,8 +106,63 @@ def test_packs_are_relative_to_the_config(tmp_path: Path) -> None:
     assert Action.REDACT == chain_of(config).screen_text("badge BDG-1234").action
 
 
-def test_a_config_survives_the_journey_to_a_worker() -> None:
-    config = load_config("strict")
+MAIL, OTHER, PHONE, ADDRESS = "jane.roe@acme-logistics.co", "r.miles@studio.design", "+1 201-555-7405", "151.201.17.44"
+CONTACT = f"Mail {MAIL} or {OTHER}, call {PHONE}. Login from {ADDRESS}; version 4.2.7.14, host 192.168.1.21, user@example.com, {OTHER}."
+POOL = ["email@example.com", "firstname.lastname@example.org"]
+
+
+@pytest.mark.parametrize(
+    ("name", "action", "replaced"),
+    [
+        ("like-fineweb", Action.REDACT, {MAIL: POOL[0], ADDRESS: "22.214.171.124"}),
+        ("like-dolma", Action.REDACT, {MAIL: "|||EMAIL_ADDRESS|||", PHONE: "|||PHONE_NUMBER|||", ADDRESS: "|||IP_ADDRESS|||"}),
+    ],
+)
+def test_a_preset_replaces_what_its_pipeline_does_and_by_what(name: str, action: Action, replaced: dict[str, str]) -> None:
+    chain = chain_of(load_config(name))
+    verdict = chain.screen_text(CONTACT)
+    after = redacted(CONTACT, verdict.redactions)
+    wanted = CONTACT
+    for old, new in replaced.items():
+        wanted = wanted.replace(old, new)
+    for new in (POOL[1], POOL[0]) if name == "like-fineweb" else ("|||EMAIL_ADDRESS|||",) * 2:  # they take turns
+        wanted = wanted.replace(OTHER, new, 1)
+
+    assert action == verdict.action
+    assert wanted == after
+    assert after == redacted(after, chain.screen_text(after).redactions)
+
+
+@pytest.mark.parametrize(
+    ("name", "mails", "action"),
+    [
+        ("like-dolma", 5, Action.REDACT),
+        ("like-dolma", 6, Action.QUARANTINE),
+        ("like-fineweb", 6, Action.REDACT),
+        ("like-fineweb", 0, Action.KEEP),
+        ("like-dolma", 0, Action.KEEP),
+    ],
+)
+def test_a_preset_takes_out_what_its_pipeline_does(name: str, mails: int, action: Action) -> None:
+    text = "version 4.2.7.14, lengths 313 925 6941 mm. " * 6 + " ".join(f"Mail {c}.{MAIL} now." for c in "abcdef"[:mails])
+
+    assert action == chain_of(load_config(name)).screen_text(text).action
+
+
+def test_like_fineweb_runs_all_rules_for_mail_and_ip_addresses_and_no_others() -> None:
+    rules = {name: {rule for rule in rules_of(load_config(name)) if rule.stage == "pii"} for name in ("default", "like-fineweb")}
+
+    assert {rule for rule in rules["default"] if rule.kind in {"EMAIL", "IP"}} == rules["like-fineweb"]
+
+
+def test_a_kind_without_a_text_to_stand_for_it_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"policy\.placeholders\.EMAIL"):
+        load_config(None, {"policy": {"placeholders": {"EMAIL": []}}})
+
+
+@pytest.mark.parametrize("name", ["strict", "like-fineweb", "like-dolma"])
+def test_a_config_survives_the_journey_to_a_worker(name: str) -> None:
+    config = load_config(name)
 
     assert config == check(json.loads(json.dumps(config.to_dict())))
 

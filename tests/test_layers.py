@@ -11,8 +11,22 @@ import pytest
 import decontam
 
 PACKAGE = Path(decontam.__file__).parent
-HOSTS = {"datatrove", "apache_beam", "pyarrow", "fsspec", "duckdb", "ray", "dask"}
-DOORS = {"adapters", "cli", "parquet", "parquet_writer", "files", "places", "folders", "inputs", "tables", "run", "quarantine"}
+HOSTS = {"datatrove", "apache_beam", "pyarrow", "fsspec", "duckdb", "ray", "dask", "starlette", "uvicorn"}
+DOORS = {
+    "adapters",
+    "cli",
+    "parquet",
+    "parquet_writer",
+    "files",
+    "places",
+    "folders",
+    "inputs",
+    "tables",
+    "run",
+    "queries",
+    "quarantine",
+    "figures",
+}
 
 
 def _order() -> dict[str, int]:

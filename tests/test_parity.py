@@ -21,11 +21,15 @@ from decontam.files import Source
 from decontam.inputs import discover
 from decontam.prove import example
 from decontam.run import Job, run
-from decontam.tally import COUNTERS, Tally
+from decontam.tally import COUNTERS as ALL_COUNTERS
+from decontam.tally import Tally
 
 from .test_run import API, BAD, BOTH, HUMAN, MAIL, SECRET
 
 Finding = tuple[str, str, str, int, int, str]
+
+# How many bytes a record has depends on the form in which a door gets it.
+COUNTERS = [name for name in ALL_COUNTERS if name not in {"sizes", "lengths"}]
 
 
 class Told(NamedTuple):

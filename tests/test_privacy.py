@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from decontam.config import load_config, rules_of
+from decontam.figures.gather import gathered
+from decontam.figures.page import html
 from decontam.prove import examples
 
 from .conftest import shard
@@ -88,7 +90,7 @@ def test_no_planted_value_is_in_what_is_said(done: tuple[Path, str]) -> None:
     assert [] == leaks(done[1])
 
 
-@pytest.mark.parametrize("kind", ["findings", "tallies", "manifest.json", "report.json", "metrics.prom"])
+@pytest.mark.parametrize("kind", ["findings", "tallies", "proof", "manifest.json", "report.json", "metrics.prom"])
 def test_no_planted_value_is_in_what_holds_no_text(kind: str, done: tuple[Path, str]) -> None:
     path = done[0] / kind
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
@@ -97,6 +99,13 @@ def test_no_planted_value_is_in_what_holds_no_text(kind: str, done: tuple[Path, 
     for file in files:
         content = str(pq.read_table(file).to_pylist()) if file.suffix == ".parquet" else file.read_text()
         assert [] == leaks(content), file
+
+
+def test_no_planted_value_is_in_a_report(done: tuple[Path, str]) -> None:
+    figures = gathered([str(done[0])])
+
+    assert figures["examples"]
+    assert [] == leaks(html(figures))
 
 
 def test_findings_know_every_value_by_its_keyed_hash(done: tuple[Path, str]) -> None:

@@ -108,3 +108,31 @@ def test_what_is_no_pack_is_refused(content: str, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text(content)
     with pytest.raises(RuleError, match=r"p\.yaml"):
         read_pack(tmp_path / "p.yaml")
+
+
+PACK = "stage: secrets\nabout: x\nfragments: {digits: '[0-9]{4}'}\nrules:\n- {id: v.t, kind: SECRET, strength: weak, why: w, source: s, "
+
+
+def test_fragments_stand_for_pieces_that_rules_share(tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(PACK + "pattern: 'tin(?&gap)((?&digits))', catches: ['tin, he said: ⟦1234⟧'], spares: [tin]}\n")
+
+    (read,) = read_pack(tmp_path / "p.yaml")
+
+    assert "tin(?:(?:[^0-9A-Za-z][^0-9]{0,30}?)?)((?:[0-9]{4}))" == read.pattern
+    assert [] == list(failures(read))
+
+
+@pytest.mark.parametrize(
+    ("pack", "says"),
+    [
+        (PACK + "pattern: '(?&digit)', catches: ['⟦1⟧'], spares: [a]}\n", "unknown fragment 'digit'; did you mean 'digits'?"),
+        (PACK.replace("{digits: '[0-9]{4}'}", "[a]") + "pattern: a, catches: ['⟦a⟧'], spares: [b]}\n", "'fragments' is a mapping"),
+    ],
+)
+def test_fragments_that_are_none_are_told(pack: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "p.yaml").write_text(pack)
+
+    with pytest.raises(RuleError, match=r"p\.yaml") as problem:
+        read_pack(tmp_path / "p.yaml")
+
+    assert says in str(problem.value)

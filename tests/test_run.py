@@ -35,11 +35,13 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 def tree(root: Path) -> dict[str, bytes]:
-    """Every file of a run but its times: name -> content."""
+    """Every file of a run but its times: name -> content. Of its proof, what does not tell of times."""
     found = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
-        if path.is_file() and name != ".lock":
+        if name == "proof/proof.json":
+            found[name] = json.loads(path.read_bytes())["leaves"]["content"].encode()
+        elif path.is_file() and name not in {".lock", "proof/leaves.parquet"}:
             found[name] = path.read_bytes()
             if name.endswith(".json") and not name.startswith("kept"):
                 values = json.loads(found[name])
@@ -222,7 +224,8 @@ def test_books_manifest_report_and_metrics_tell_one_story(screen_files: Callable
             b"".join(iter(file.read, b""))
             assert file.sha256() == output["sha256"]
     written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert outputs.keys() == {name for name in written if not name.startswith(("tallies", "manifest", "report", "metrics", ".lock"))}
+    others = ("tallies", "manifest", "report", "metrics", "proof", ".lock")
+    assert outputs.keys() == {name for name in written if not name.startswith(others)}
     assert f'decontam_records{{outcome="quarantined"}} {report["tally"]["outcomes"]["quarantined"]}.0' in metrics
     assert "decontam_balanced 1.0" in metrics
 

@@ -6,7 +6,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decontam.tally import Tally
+from decontam.tally import Tally, total
 from decontam.types import Action, Finding, Span, Strength, Verdict
 
 findings = st.builds(
@@ -43,6 +43,7 @@ def test_how_the_run_was_sharded_does_not_change_the_numbers(happened: list, dra
 @given(st.lists(events, max_size=3))
 def test_the_books_balance(shards: list) -> None:
     assert reduce(Tally.__add__, map(tally, shards), Tally()).balanced
+    assert reduce(Tally.__add__, map(tally, shards), Tally()) == total(map(tally, shards))
 
 
 @given(events)
@@ -50,3 +51,23 @@ def test_a_tally_survives_its_file(happened: list) -> None:
     counted = tally(happened)
 
     assert counted == Tally.from_dict(json.loads(json.dumps(counted.to_dict())))
+
+
+@given(events)
+def test_bytes_and_lengths_account_for_every_record(happened: list) -> None:
+    counted = tally(happened)
+
+    assert counted.bytes == sum(counted.sizes.values())
+    assert counted.records == sum(counted.lengths.values())
+
+
+def test_a_tally_of_an_earlier_version_is_read() -> None:
+    values = {name: content for name, content in tally([(Verdict(Action.KEEP), 5)]).to_dict().items() if name not in {"sizes", "lengths"}}
+
+    assert 1 == Tally.from_dict(values).outcomes["kept"]
+
+
+def test_a_length_is_the_power_of_two_above_it() -> None:
+    counted = tally([(Verdict(Action.KEEP), size) for size in (0, 511, 512, 1023, 1024)])
+
+    assert {"0": 1, "9": 1, "10": 2, "11": 1} == dict(counted.lengths)

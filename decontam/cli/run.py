@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from decontam.config import Config
 from decontam.errors import printable
 from decontam.files import is_remote
 from decontam.run import Job, run
@@ -79,8 +80,12 @@ def _lines(log_format: str) -> Any:
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option("--out", metavar="DIR", help="Where the output goes: a folder or a URL.")
 @click.option("--quarantine", metavar="DIR", help="Another place for the records taken out: a folder or a URL.")
+@click.option("--since", metavar="DIR", help="Screen what the run in DIR kept, for new and changed rules alone; there is no INPUT then.")
 @click.option("--files-from", metavar="FILE", help="Read more inputs from FILE, one a line; - is stdin.")
 @click.option("--config", "config_name", metavar="FILE", help="A YAML file, or the name of a config that comes with decontam.")
+@click.option("--index", "indexes", multiple=True, metavar="FILE", help="Look for the texts of this index, too; repeatable.")
+@click.option("--key-env", metavar="NAME", help="The environment variable that holds the key of indexes and pseudonyms.")
+@click.option("--key-file", metavar="FILE", help="The file that holds it.")
 @click.option("--workers", type=click.IntRange(0), help="Worker processes; 0 runs in this one. [default: one per core]")
 @click.option("--text-key", multiple=True, help="Where a record keeps its text: a key or a path (messages[*].content); repeatable.")
 @click.option("--id-key", help="The key that holds the id of a record.")
@@ -91,23 +96,28 @@ def _lines(log_format: str) -> Any:
 @click.option("--kept", type=click.Choice(["all", "changed", "none"]), help="What to write of the records that are kept.")
 @click.option("--zstd-level", type=click.IntRange(1, 19), help="For kept shards that end in .zst.")
 @click.option("--max-error-rate", type=click.FloatRange(0, 1), help="A shard with a larger share of unreadable records fails.")
+@click.option("--sign-key", metavar="FILE", help="Sign the run digest with the Ed25519 key in this PEM file.")
 @click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, files_from: str | None, config_name: str | None,
-            workers: int | None, text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
+def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, since: str | None, files_from: str | None,
+            config_name: str | None, indexes: tuple[str, ...], key_env: str | None, key_file: str | None, workers: int | None,
+            text_key: tuple[str, ...], id_key: str | None, screen: str | None, limit: int | None,
             dry_run: bool, overwrite: bool, kept: str | None,
-            zstd_level: int | None, max_error_rate: float | None, log_format: str) -> None:  # fmt: skip
+            zstd_level: int | None, max_error_rate: float | None, sign_key: str | None, log_format: str) -> None:  # fmt: skip
     """Screen shards of JSON lines: files, folders, globs or URLs.
 
     DIR gets kept/, quarantine/, findings/ and errors/ with a file for each shard that has something to say, and
     manifest.json, report.json, metrics.prom. Run the same command again to finish what was interrupted.
     """
-    from decontam.config import expired, load_config
+    from decontam.config import expired, with_indexes
     from decontam.inputs import discover, listed
     from decontam.report import summary
 
     if out is None and not dry_run:
         raise click.UsageError("--out DIR says where the output goes; --dry-run screens without writing")
-    config = load_config(
+    if since is not None and (inputs or files_from):
+        raise click.UsageError("--since DIR says what is screened: what that run kept; name no other inputs")
+    config = _config(
+        since if config_name is None else None,
         config_name,
         _overrides(
             {
@@ -116,9 +126,18 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
             }
         ),
     )
+    config = with_indexes(config, indexes, key_env, key_file)
     if files_from:
         with click.open_file(files_from) as lines:
             inputs += tuple(listed(lines))
+    if since is not None:
+        if _other_code(since):
+            _log(
+                log_format,
+                "since",
+                message=f"{since}: that run had other code; unchanged rules are taken to judge as they did",
+            )
+        inputs = (f"{since.rstrip('/')}/kept",)
     shards, skipped = discover(inputs, out, config.output.quarantine)
     for skip in skipped if log_format == "json" else skipped[:_SKIPS_SHOWN]:
         _log(log_format, "skipped", path=skip.path, why=skip.why, message=f"skipped {skip.path}: {skip.why}")
@@ -135,6 +154,8 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
         limit=limit,
         overwrite=overwrite,
         command=tuple(map(printable, sys.argv)),
+        sign_key=sign_key,
+        since=since,
     )
     shows_bar = log_format == "text" and sys.stderr.isatty()
     watching: AbstractContextManager[Watch] = _bar(sum(shard.size for shard in shards)) if shows_bar else _lines(log_format)
@@ -142,6 +163,25 @@ def command(inputs: tuple[str, ...], out: str | None, quarantine: str | None, fi
         report = run(job, watch)
     _end(report, job, log_format, summary(report))
     sys.exit(1 if report["problems"] else 0)
+
+
+def _config(since: str | None, name: str | None, overrides: Mapping[str, Any]) -> Config:
+    """The config of that name, or that of an earlier run, whose quarantine is its own."""
+    from decontam.config import check, load_config, merged
+
+    if since is None:
+        return load_config(name, overrides)
+    from decontam.finished import opened
+
+    had = opened(since).config.to_dict()
+    return check(merged({**had, "output": {**had["output"], "quarantine": None}}, dict(overrides)))
+
+
+def _other_code(since: str) -> bool:
+    from decontam.finished import opened
+    from decontam.manifest import code
+
+    return bool(opened(since).about.get("code") != code())
 
 
 def _placed(quarantine: str | None) -> str | None:
@@ -183,3 +223,5 @@ def _end(report: Mapping[str, Any], job: Job, log_format: str, summary: str) -> 
         where = f"{job.out}/ (kept, {'' if elsewhere else 'quarantine, '}findings, report.json)"
         where += f", {elsewhere}/ (quarantine)" if elsewhere else ""
     click.echo(f"{summary} -> {where}")
+    if "proof" in report:
+        click.echo(f"run digest {report['proof']}; note it elsewhere, and ask decontam verify later")

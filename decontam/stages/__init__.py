@@ -15,6 +15,12 @@ STAGES: dict[str, str] = {
     # Before personal data: a URL's password must not be taken for the local part of an address.
     "secrets": "decontam.stages.secrets:Secrets",
     "pii": "decontam.stages.pii:Pii",
+    # After the rules, whose scan is cheaper; it looks at words, not at patterns.
+    "known": "decontam.stages.known:Known",
+    # It weighs a text as a whole, and needs nothing of the others.
+    "synthetic": "decontam.stages.synthetic:Synthetic",
+    # Last, for it is the dearest by far; off by default.
+    "ner": "decontam.stages.ner:Ner",
 }
 
 

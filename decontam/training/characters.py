@@ -59,14 +59,12 @@ def kind(character: str, read: str) -> int:
         return SPACE
     if first == "'":
         return APOSTROPHE
-    if _alone(character) or _alone(first):
-        return ONE if meant[0] in "LMN" else SIGN
-    if meant == "Nd":
-        return DIGIT
+    if (_alone(character) or _alone(first)) and meant[0] in "LMN":
+        return ONE
     if meant.startswith("L") or meant == "Nl":
         upper = unicodedata.category(unicodedata.normalize("NFKC", character)[0]) in {"Lu", "Lt"}
         return LETTER | (UPPER if upper else 0)
-    return IGNORED if meant.startswith("M") else SIGN
+    return {"N": DIGIT if meant == "Nd" else SIGN, "M": IGNORED}.get(meant[0], SIGN)
 
 
 def _alone(character: str) -> bool:

@@ -220,8 +220,7 @@ def peers(python: str, sets: dict[str, list[Row]]) -> None:
 
 
 def main(argv: list[str]) -> None:
-    off = {"enabled": False}
-    chain = chain_of(load_config(None, {"stages": {"secrets": off, "signatures": off}}))
+    chain = chain_of(load_config(None, {"stages": {name: {"enabled": name == "pii"} for name in load_config().stages}}))
     negative = ("bib", "changelogs", "code", "lockfiles", "logs", "prose", "tables", "traps")
     labelled = (*DOCUMENTS, "gen_ids", "phone_examples", "libphonenumber_matcher", "iban_registry", "presidio_tests")
     sets = {name: rows_of(name, lambda text: spans(chain, text)) for name in (*labelled, *(f"neg_{kind}" for kind in negative))}

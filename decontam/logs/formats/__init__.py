@@ -1,0 +1,1 @@
+"""The formats, one module each; `decontam.logs.FORMATS` lists them in order."""

@@ -2,8 +2,8 @@
 
     python tests/bench/facts_pii.py [--list]
 
-A scheme is a kind of the packs ids_*.yaml; it is checked where one of its rules has a validator. Firms' numbers, which are only counted, are
-told apart. A format is a rule of the secrets that names a product or standard; rules that go by the name before a value are not.
+A scheme is a kind of the packs ids_*.yaml; it is checked where one of its rules has a validator. Firms' numbers, which are only counted,
+are told apart. A format is a rule of the secrets that names a product or standard; rules that go by the name before a value are not.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ def main(listed: bool) -> None:
     masked = {kind: rules for kind, rules in kinds.items() if max(rule.strength for rule in rules) >= Strength.STRONG}
     checked = [kind for kind, rules in masked.items() if any(set(rule.validator) - NO_CHECK for rule in rules)]
     bare = [kind for kind in checked if any(not rule.anchors and rule.strength >= Strength.STRONG for rule in masked[kind])]
-    print(
-        f"identity numbers: {len(masked)} schemes by {sum(map(len, masked.values()))} rules; {len(checked)} of them checked, {len(bare)} found"
-    )
+    rules = sum(map(len, masked.values()))
+    print(f"identity numbers: {len(masked)} schemes by {rules} rules; {len(checked)} of them checked, {len(bare)} found")
     print(f"  without a word beside them too; {len(kinds) - len(masked)} more of firms, counted")
     print(f"credentials: {len(formats())} formats, and {len(rules_of('secrets/*.yaml')) - len(formats())} rules by the names before them")
     if listed:

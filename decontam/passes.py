@@ -29,7 +29,6 @@ try:
 except ImportError:  # no wheel for this platform: RE2 does it all
     hyperscan = None  # type: ignore[assignment]
 
-_REFUSALS: tuple[type[Exception], ...] = (hyperscan.error,) if hyperscan else ()
 ENGINE = "hyperscan" if hyperscan else "re2"
 """The best engine that this platform has."""
 
@@ -40,15 +39,13 @@ _LONGEST_LEAD = 64  # bytes of blanks before a row of data
 _LONGEST_OPENING = 1000  # bytes
 _MOST_ANSWERS = 100  # in one row; who has more of them has other traces too
 _SET_MEMORY = 1 << 30  # the default, 8 MiB, flushes its DFA all the time and is 5x slower
-
-
 _MARGIN = 8  # bytes on each side of a window: neighbours, and characters that it would cut
 
 
 class Re2Pass:
     """Which of the rows are seen in a text."""
 
-    def __init__(self, gate: Iterable[Row]) -> None:
+    def __init__(self, gate: Sequence[Row]) -> None:
         options = re2.Options()
         options.max_mem = _SET_MEMORY
         options.log_errors = False
@@ -76,7 +73,7 @@ def _noted(index: int, _start: int, end: int, _flags: int, seen: Seen) -> None:
 class HyperscanPass:
     """Where each of the rows is seen in a text; they are numbered from `first` on."""
 
-    def __init__(self, gate: Iterable[Row], first: int = 0) -> None:
+    def __init__(self, gate: Sequence[Row], first: int = 0) -> None:
         self._database = _database(tuple(gate), first) if gate else None
         self._scratch = hyperscan.Scratch(self._database) if self._database else None
 
@@ -93,7 +90,7 @@ class Around:
         self._patterns = HyperscanPass(group.patterns)
         self._shapes = Re2Pass(group.shapes) if group.shapes else None
 
-    def __call__(self, data: bytes, stretches: list[tuple[int, int]], extra: int) -> Iterable[int]:
+    def __call__(self, data: bytes, stretches: list[Place], extra: int) -> list[int]:
         """The rules that may match in the stretches of the text."""
         around = near(data, stretches, extra)
         found: Seen = defaultdict(list)
@@ -227,7 +224,7 @@ class InHyperscan:
             self._shapes(data, hits)
 
     def _open(self, data: bytes, seen: Seen, hits: Hits, extra: int) -> None:
-        groups: dict[int, list[tuple[int, int]]] = {}
+        groups: dict[int, list[Place]] = {}
         for number, ends in seen.items():
             row = self._rows[number]
             if row.groups:

@@ -189,7 +189,8 @@ _RULE = TypeAdapter(Rule)
 _RULES = TypeAdapter(list[Rule])
 _FRAGMENTS = Path(__file__).parent / "packs" / "_shared" / "fragments.yaml"
 # What decides whether a pack that was good is good still.
-_CODE = "".join(Path(file).read_text("utf-8") for file in (__file__, validators.__file__, patterns.__file__, landmarks.__file__, _FRAGMENTS))
+_JUDGES = (__file__, validators.__file__, patterns.__file__, landmarks.__file__, _FRAGMENTS)
+_CODE = "".join(Path(file).read_text("utf-8") for file in _JUDGES)
 _FIELDS = sorted(set(Rule.__dataclass_fields__) - {"stage", "revision", "program", "reach", "landmark"})
 _UNBOUNDED = re.compile(r"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])+\]|([*+]|\{\d+,\})", re.DOTALL)
 

@@ -2,33 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 Place = tuple[int, int]
 """What was seen ends somewhere between these two bytes, both included."""
 
 _WIDEST_CHARACTER = 4  # bytes
 _CHEAPER_THAN_A_CALL = 1000  # bytes that RE2 passes in the time it takes to call it once more
-
-
-def joined(ends: Iterable[int], before: int, apart: int) -> list[Place]:
-    """The places of what ends up to `before` bytes before each of the ends, which are in order; those less than `apart` together.
-
-    >>> joined([30, 31, 32, 80], 5, 20)
-    [(25, 32), (75, 80)]
-    """
-    places: list[Place] = []
-    first = last = -1
-    for end in ends:
-        if first < 0:
-            first = end
-        elif end - last > apart:
-            places.append((first - before, last))
-            first = end
-        last = end
-    if first >= 0:
-        places.append((first - before, last))
-    return places
 
 
 def in_bytes(characters: int, extra: int) -> int:
@@ -56,7 +36,7 @@ def windows(places: Sequence[Place], reach: int, size: int, apart: int = _CHEAPE
         yield max(0, start), min(end, size)
 
 
-def near(data: bytes, stretches: list[tuple[int, int]], extra: int) -> bytes:
+def near(data: bytes, stretches: list[Place], extra: int) -> bytes:
     r"""The stretches of UTF-8, which may overlap and go over the ends, one after the other, parted by what stands in no match.
 
     No character is cut; characters take `extra` bytes more than one each.

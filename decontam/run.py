@@ -204,8 +204,13 @@ def run(job: Job, watch: Watch = lambda progress: None) -> dict[str, Any]:
     opened["parent"] = parent and {"out": job.since, "run": parent}
     signer = signing.Signer.of(job.sign_key) if job.sign_key else None
     with held(folder):
-        finished = {} if job.overwrite else {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
-        if len(finished) == len(job.shards) and _complete(folder, job.shards, digest):
+        try:
+            finished = {} if job.overwrite else {shard.name: result for shard in job.shards if (result := _finished(folder, shard, digest))}
+            complete = len(finished) == len(job.shards) and _complete(folder, job.shards, digest)
+        except OSError as error:
+            raise InputError(f"--out {folder.root}: {unwritten(error)}") from None
+        if complete:
+            folder.sweep(lambda name: _belongs(name, finished.keys()))
             return _done_before(folder, finished, watch, signer)
         left = tuple(shard for shard in job.shards if shard.name not in finished)
         resumed = _begin(job, folder, digest, opened, left)

@@ -71,6 +71,8 @@ def test_any_number_of_kills_at_any_moment(victim: str, tmp_path: Path) -> None:
             process = subprocess.Popen(command(*(again if attempt else first)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             # Some hits for sure while it starts, most while it works.
             time.sleep(draw.choice([0.05, 0.6, 0.9, 1.1, 1.3]) + draw.random() * 0.4)
+            while victim == "worker" and process.poll() is None and not children(process.pid):
+                time.sleep(0.05)
             targets = [process.pid] if victim == "run" else children(process.pid)
             killed += kill(draw.choice(targets)) if targets and process.poll() is None else 0
             if process.wait(timeout=120) == 0 or killed >= KILLS // 2:

@@ -16,7 +16,7 @@ from decontam.config import load_config
 from .conftest import shard
 from .test_run import HUMAN, MAIL
 
-MOST = 500  # MB for records of up to 8 MB
+MOST = 650  # MB for records of up to 8 MB
 
 PROGRAM = """
 import json, re, sys

@@ -123,7 +123,7 @@ def test_from_store_to_store_is_as_from_disk_to_disk_and_the_tally_comes_last(de
 
         assert {"kept", "quarantine", "findings", "errors", "tallies"} == {path.split("/")[3] for path in written}
         assert written[-1] == f"/bucket/out/tallies/{name}.json"
-    assert "/bucket/out/manifest.json" == store.writes[0] == store.writes[-1]
+    assert ("/bucket/out/manifest.json", "/bucket/out/proof/proof.json") == (store.writes[0], store.writes[-1])
 
 
 @pytest.mark.parametrize("kind", ["kept", "quarantine", "findings", "errors", "tallies"])

@@ -21,7 +21,7 @@ from decontam.windows import Place
 _RARE = 3  # bytes; shorter anchors stand everywhere
 _CROWD = 4  # rules; an anchor of so many is worth looking for, however short
 _NEAR, _FAR = 128, 340  # characters of the longest match that is looked for around something
-_SMALL_PROGRAM = 1000  # RE2 instructions of a pattern that an RE2 set of all rules can hold
+_SMALL_PROGRAM = 1000  # RE2 instructions of a pattern that an RE2 set of all rules can hold, and hyperscan compiles at once
 _MANY_SHAPES = 8  # with so many of them RE2 is faster than hyperscan, which goes over a text once for any number
 
 Hits = dict[int, list[Place]]
@@ -143,13 +143,13 @@ def _homes(rules: Sequence[Numbered], refused: Collection[int]) -> _Homes:
             homes.anywhere.append((index, rule))
         elif rule.landmark and narrow and rule.gate in (None, "pattern", rule.landmark):
             homes.landmarks.setdefault(rule.landmark, []).append((index, rule))
-        elif not rule.anchors:
+        elif not (rule.anchors or rule.held):
             homes.anywhere.append((index, rule))
         elif rule.gate == "anchors" or index in refused:
             homes.at.append((index, rule))
-        elif not shared and (rule.gate == "pattern" or common):
+        elif not shared and (rule.gate == "pattern" and rule.program <= LARGEST_PROGRAM or common):
             homes.anywhere.append((index, rule))
-        elif narrow and rule.program <= LARGEST_PROGRAM:
+        elif narrow and rule.program <= (LARGEST_PROGRAM if shared else _SMALL_PROGRAM):
             homes.around[crowd or (rule.reach or 0) > _NEAR].append((index, rule))
         else:
             homes.at.append((index, rule))
@@ -165,7 +165,7 @@ def hyperscan_plan(rules: Sequence[Numbered], refused: Collection[int] = ()) -> 
         if rule.together:
             # Its pattern names common keys; an anchor, seen once, says more. Where it stands does not matter.
             _side(plan, rule.anchors).append(_by_anchors(index, rule))
-        elif not rule.anchors and (len(shapes) > _MANY_SHAPES or index in refused):
+        elif not rule.anchors and (len(shapes) > _MANY_SHAPES or rule.program > _SMALL_PROGRAM or index in refused):
             plan.shapes.append(_by_pattern(index, rule))
         else:
             _side(plan, rule.anchors).append(_by_pattern(index, rule))
@@ -191,9 +191,10 @@ def _group(members: Sequence[Numbered], own: dict[int, tuple[int, ...]]) -> Grou
     patterns = [
         _by_pattern(index, rule) if rule.program <= LARGEST_PROGRAM else _by_anchors(index, rule)
         for index, rule in members
-        if rule.anchors
+        if rule.anchors or rule.held
     ]
-    return Group(tuple(patterns), tuple(_by_pattern(index, rule) for index, rule in members if not rule.anchors), own)
+    shapes = [_by_pattern(index, rule) for index, rule in members if not (rule.anchors or rule.held)]
+    return Group(tuple(patterns), tuple(shapes), own)
 
 
 Mark = tuple[str, bool]

@@ -158,7 +158,7 @@ def _refused(rules: Sequence[tuple[int, Rule]]) -> set[int]:
     def ask() -> bytes:
         return " ".join(str(index) for index, rule in rules if not _taken(rule)).encode() or b" "
 
-    key = key_of(version("hyperscan"), *(rule.bounded for _, rule in rules))
+    key = key_of(version("hyperscan"), *(f"{rule.gate} {rule.bounded}" for _, rule in rules))
     return set(map(int, cached(f"{key}.refused", ask).split()))
 
 

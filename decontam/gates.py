@@ -20,6 +20,7 @@ from decontam.windows import Place
 
 _RARE = 3  # bytes; shorter anchors stand everywhere
 _CROWD = 4  # rules; an anchor of so many is worth looking for, however short
+_MANY = 16  # rules; a landmark of fewer is not worth looking for, unless they have no anchors
 _NEAR, _FAR = 128, 340  # characters of the longest match that is looked for around something
 _SMALL_PROGRAM = 1000  # RE2 instructions of a pattern that an RE2 set of all rules can hold, and hyperscan compiles at once
 _MANY_SHAPES = 8  # with so many of them RE2 is faster than hyperscan, which goes over a text once for any number
@@ -131,9 +132,17 @@ class _Homes(NamedTuple):
     anywhere: list[Numbered]
 
 
+def _has_landmark(rule: Rule, worthwhile: Collection[str]) -> bool:
+    """Whether a rule is looked for around its landmark."""
+    if not rule.landmark or rule.gate not in (None, "pattern", rule.landmark):
+        return False
+    return rule.landmark in worthwhile or not rule.anchors or rule.gate == rule.landmark or LANDMARKS[rule.landmark].is_one
+
+
 def _homes(rules: Sequence[Numbered], refused: Collection[int]) -> _Homes:
     crowded = _crowded(rules)
     homes = _Homes({}, ([], []), [], [])
+    worthwhile = {name for name, count in Counter(rule.landmark for _, rule in rules).items() if count >= _MANY}
     for index, rule in rules:
         narrow = rule.reach is not None and rule.reach <= _FAR and index not in refused
         crowd = any(anchor.lower() in crowded for anchor in rule.anchors)
@@ -141,13 +150,13 @@ def _homes(rules: Sequence[Numbered], refused: Collection[int]) -> _Homes:
         common = any(len(anchor.encode()) < _RARE for anchor in rule.anchors) and rule.program <= _SMALL_PROGRAM
         if rule.together:
             homes.anywhere.append((index, rule))
-        elif rule.landmark and narrow and rule.gate in (None, "pattern", rule.landmark):
+        elif narrow and _has_landmark(rule, worthwhile):
             homes.landmarks.setdefault(rule.landmark, []).append((index, rule))
         elif not (rule.anchors or rule.held):
             homes.anywhere.append((index, rule))
         elif rule.gate == "anchors" or index in refused:
             homes.at.append((index, rule))
-        elif not shared and (rule.gate == "pattern" and rule.program <= LARGEST_PROGRAM or common):
+        elif not shared and ((rule.gate == "pattern" and rule.program <= LARGEST_PROGRAM) or common):
             homes.anywhere.append((index, rule))
         elif narrow and rule.program <= (LARGEST_PROGRAM if shared else _SMALL_PROGRAM):
             homes.around[crowd or (rule.reach or 0) > _NEAR].append((index, rule))

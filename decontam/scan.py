@@ -93,15 +93,20 @@ class Candidate(NamedTuple):
     span: tuple[int, int]
 
 
+def _holds(rule: Rule, data: bytes, whole: tuple[int, int]) -> bool:
+    """Whether a match holds what the rule's gates look for."""
+    if rule.anchors and not _literals(rule.anchors).search(data, *whole):
+        return False
+    return not rule.held or bool(compile_pattern(rule.held).search(data, *whole))
+
+
 def judge(rule: Rule, data: bytes, candidate: Candidate) -> Strength | None:
     """How strong a candidate is once its anchors, neighbours and validators were asked; None where they refuse it.
 
     Neighbours are asked before validators: words cost 3 microseconds, a telephone number 30, an identity number 50.
     """
     span = candidate.span
-    if rule.anchors and not _literals(rule.anchors).search(data, *candidate.whole):
-        return None
-    if rule.held and not compile_pattern(rule.held).search(data, *candidate.whole):
+    if not _holds(rule, data, candidate.whole):
         return None
     if rule.within and not _within(rule.within, data, *span):
         return None
@@ -150,11 +155,8 @@ def compiled(rule: Rule) -> Compiled:
     whole, group = (0, 0) if bare else (1, pattern.groups)
     wide = rule.reach is None or rule.reach > _WIDE
     first = head(rule.pattern).encode() if wide and not rule.not_before else b""
-    if rule.opens:
-        search = pattern.match
-    else:
-        search = _from(first, pattern.match) if len(first) >= _LONG_HEAD else pattern.search
-    return Compiled(rule, search, whole, group)
+    search = _from(first, pattern.match) if len(first) >= _LONG_HEAD else pattern.search
+    return Compiled(rule, pattern.match if rule.opens else search, whole, group)
 
 
 def _from(first: bytes, match: Callable[..., Any]) -> Callable[..., Any]:

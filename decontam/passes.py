@@ -34,6 +34,7 @@ ENGINE = "hyperscan" if hyperscan else "re2"
 
 _DECODED = DECODED.encode()
 _ONLY_VALUE = re.compile(rb"""["']\w{1,40}["']\s{0,3}:\s{0,3}["']""")  # of a row with one key, or a row in such a row
+_ROWS = (b"{", b"[")
 _NESTED = 2
 _LONGEST_LEAD = 64  # bytes of blanks before a row of data
 _LONGEST_OPENING = 1000  # bytes
@@ -124,14 +125,14 @@ class Openings:
     def __call__(self, data: bytes, hits: Hits) -> None:
         if self._answer is None:
             return
-        starts = [0]
+        starts = {0}
         if _DECODED in data:
-            starts += [match.end() for match in islice(re.finditer(_DECODED, data), _MOST_ANSWERS)]
-        if data[:_LONGEST_LEAD].lstrip()[:1] in (b"{", b"["):
-            starts += [match.end() for match in islice(self._answer.finditer(data), _MOST_ANSWERS)]
+            starts.update(match.end() for match in islice(re.finditer(_DECODED, data), _MOST_ANSWERS))
+        if data[:_LONGEST_LEAD].lstrip()[:1] in _ROWS:
+            starts.update(match.end() for match in islice(self._answer.finditer(data), _MOST_ANSWERS))
             if data.count(b'":') <= _NESTED:
-                starts += [match.end() for match in islice(_ONLY_VALUE.finditer(data), _MOST_ANSWERS)]
-        for start in sorted(set(starts)):
+                starts.update(match.end() for match in islice(_ONLY_VALUE.finditer(data), _MOST_ANSWERS))
+        for start in starts if len(starts) == 1 else sorted(starts):
             for index in self._set.Match(data[start : start + _LONGEST_OPENING]) or ():
                 hits.setdefault(self._rules[index], []).append((start, start))
 

@@ -260,11 +260,13 @@ class Scanner:
             if index == FOLDABLE or not self.rules[index].hears(role):
                 continue
             looked_for = self._patterns.get(index) or self._compiled(index)
-            for window in looked_for.windows(places, len(data), extra):
-                for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
-                    strength = judge(looked_for.rule, data, candidate)
+            rule = looked_for.rule
+            for start, end in looked_for.windows(places, len(data), extra):
+                here = candidates(looked_for, data, start, end)
+                for candidate in clusters(rule, here, data) if rule.together else here:
+                    strength = judge(rule, data, candidate)
                     if strength is not None:
-                        found.append((looked_for.rule, Span(*candidate.span), strength))
+                        found.append((rule, Span(*candidate.span), strength))
         if not found or not extra:
             return found
         at = character_offsets(data, (offset for _, span, _ in found for offset in span))

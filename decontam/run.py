@@ -69,6 +69,7 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
     """Whether OUT holds the beginning of this very run. Raises InputError where it holds anything else."""
     named = {shard.name for shard in shards}
     content = folder.read(manifest.NAME)
+    folder.sweep(lambda name: name == manifest.NAME)
     if content is None:
         strange = [] if folder.remote or not os.path.isdir(folder.root) else sorted(set(os.listdir(folder.root)) - {".lock"})
         if strange:
@@ -86,7 +87,8 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
         if earlier.path("quarantine/") != folder.path("quarantine/"):
             _free(folder, named)
         _forget(earlier, named | set(before.get("shards", ())))
-        for name in _OURS:
+        # The manifest last: without it, whoever comes after a kill takes the rest for somebody else's.
+        for name in sorted(_OURS, key=lambda name: (name == manifest.NAME, name)):
             folder.remove(name)
         return False
     if before.get("fingerprint") != digest:
@@ -94,7 +96,8 @@ def _goes_on(folder: Folder, shards: Sequence[Shard], digest: str, overwrite: bo
             f"--out {folder.root} holds a run with other options, rules or version; use --overwrite to replace it, or another folder"
         )
     known = {f"{name}.json" for name in named}
-    if strangers := sorted(set(folder.names("tallies")) - known):
+    # What a writer that was killed has left there is no tally.
+    if strangers := sorted(name for name in folder.names("tallies") if name.endswith(".json") and name not in known):
         shard = strangers[0].removesuffix(".json")
         raise InputError(
             f"--out {folder.root} holds the shard {shard!r}, which is not among the inputs; "

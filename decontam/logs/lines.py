@@ -182,10 +182,11 @@ class _Lines:
         pending.add(line, depth)
         if pending.depth <= 0 or broken or pending.size > self._most:
             self._pending = None
-            yield from self._gave_up(pending) if pending.depth > 0 else [pending.unit()]
+            unit = None if pending.depth > 0 else pending.unit()
+            yield from [unit] if unit and not unit.cut and not unit.problem else self._gave_up(pending)
 
     def _gave_up(self, pending: _Pending) -> Iterator[Unit]:
-        """JSON that does not close: one broken record, unless whole ones stand on its lines: then its first line is broken."""
+        """JSON that does not close, or not into a value: one broken record, unless its lines hold whole ones: then the first is broken."""
         first, *others = pending.lines
         self._again += len(others)
         if self._again > _AGAIN * (self._seen + 1) or not any(map(_is_record, others)):

@@ -153,13 +153,19 @@ def _compile(gate: Gate, first: int) -> Any:
     return database
 
 
-def _refused(rules: Sequence[tuple[int, Rule]]) -> set[int]:
-    """The rules whose patterns hyperscan does not take, alone; asked only when it did not take them all."""
+def refused(rules: Sequence[tuple[int, Rule]]) -> set[int]:
+    """The rules whose patterns hyperscan does not take, alone; they are asked one by one only when it did not take them all."""
 
     def ask() -> bytes:
-        return " ".join(str(index) for index, rule in rules if not _taken(rule)).encode() or b" "
+        try:
+            InHyperscan(rules)
+        except hyperscan.error:
+            return " ".join(str(index) for index, rule in rules if not _taken(rule)).encode() or b" "
+        return b" "
 
-    key = key_of(version("hyperscan"), *(f"{rule.gate} {rule.bounded}" for _, rule in rules))
+    plan = hyperscan_plan(rules)
+    rows = (*plan.anything, *plan.beyond_ascii, *(row for group in plan.groups for row in group.patterns))
+    key = key_of(version("hyperscan"), *(row.expression for row in rows))
     return set(map(int, cached(f"{key}.refused", ask).split()))
 
 
@@ -225,27 +231,28 @@ class InHyperscan:
             self._shapes(data, hits)
 
     def _open(self, data: bytes, seen: Seen, hits: Hits, extra: int) -> None:
-        groups: dict[int, list[Place]] = {}
+        places: dict[int, list[Place]] = {}
+        stretches: dict[int, list[Place]] = {}
         for number, ends in seen.items():
             row = self._rows[number]
-            if row.groups:
-                reach = in_bytes(row.reach, extra) + _MARGIN
-                stretches = _places(row, ends, len(data)) if row.endless else [(end - row.before - reach, end + reach) for end in ends]
-                for group in row.groups:
-                    groups.setdefault(group, []).extend(stretches)
+            reach = in_bytes(row.reach, extra) + _MARGIN
+            here = places[number] = _places(row, ends, reach, len(data))
             for owner in row.owners:
-                hits.setdefault(owner, []).extend(_places(row, ends, len(data)))
-        for group, stretches in groups.items():
+                hits.setdefault(owner, []).extend(here)
+            for group in row.groups:
+                stretches.setdefault(group, []).extend([(first - reach, last + reach) for first, last in here])
+        for group, parts in stretches.items():
             around = self._around[group]
-            for rule in around(data, stretches, extra):
+            for rule in around(data, parts, extra):
                 for number in around.rows(rule):
-                    if number in seen:
-                        hits.setdefault(rule, []).extend(_places(self._rows[number], seen[number], len(data)))
+                    if number in places:
+                        hits.setdefault(rule, []).extend(places[number])
 
 
-def _places(row: Row, ends: list[int], size: int) -> list[Place]:
+def _places(row: Row, ends: list[int], reach: int, size: int) -> list[Place]:
     """Where something is that was seen to end there, in a text of that size."""
-    if row.endless:
+    # A text that is full of it would be one window, which is dear to find out of thousands.
+    if row.endless or len(ends) * reach > size:
         return [(0, size)]
     # What is reported once may be seen again behind its first end.
     return [(end - row.before, end) for end in ends] if row.everywhere else [(ends[0], size)]
@@ -259,10 +266,7 @@ class Passes:
         numbered = [(index, rule) for index, rule in enumerate(rules) if not rule.opens]
         self._gates: InHyperscan | InRe2
         if engine == "hyperscan":
-            try:
-                self._gates = InHyperscan(numbered)
-            except hyperscan.error:
-                self._gates = InHyperscan(numbered, _refused(numbered))
+            self._gates = InHyperscan(numbered, refused(numbered))
         else:
             self._gates = InRe2(numbered)
 

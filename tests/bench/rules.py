@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import corpus
 
-from decontam import passes, scan
+from decontam import matching, passes
 from decontam.config import load_config, rules_of
 from decontam.gates import Row
 from decontam.rules import LARGEST_PROGRAM, Rule
@@ -71,12 +71,12 @@ def priced(rule: Rule, data: Data, empty: float) -> tuple[float | None, float]:
     literals = not rule.held
     first = gated(Row(rule.held or "|".join(map(re2.escape, rule.anchors)), literals=literals, everywhere=True))
     assert first is not None
-    looked_for = scan.compiled(rule)
+    looked_for = matching.compiled(rule)
 
     def behind(text: bytes, extra: int) -> None:
         for ends in first(text).values():
             for window in looked_for.windows(list(zip(ends, ends, strict=True)), len(text), extra):
-                list(scan.candidates(looked_for, text, *window))
+                list(matching.candidates(looked_for, text, *window))
 
     as_pattern = None if pattern is None else cost(lambda text, extra: pattern(text), data) - empty
     return as_pattern, cost(behind, data) - empty

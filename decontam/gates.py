@@ -158,7 +158,7 @@ def _homes(rules: Sequence[Numbered], refused: Collection[int]) -> _Homes:
             homes.at.append((index, rule))
         elif not shared and ((rule.gate == "pattern" and rule.program <= LARGEST_PROGRAM) or common):
             homes.anywhere.append((index, rule))
-        elif narrow and rule.program <= (LARGEST_PROGRAM if shared else _SMALL_PROGRAM):
+        elif narrow and rule.program <= (LARGEST_PROGRAM if shared and not rule.held else _SMALL_PROGRAM):
             homes.around[crowd or (rule.reach or 0) > _NEAR].append((index, rule))
         else:
             homes.at.append((index, rule))

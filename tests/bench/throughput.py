@@ -86,6 +86,25 @@ def chain_detect(path: str, out: str) -> None:
     _timed(lambda: [chain.screen_text(text) for text in texts])
 
 
+def _stages_detect(path: str, *names: str) -> None:
+    from decontam.config import chain_of, load_config
+
+    every = load_config().stages
+    texts = _texts(path)
+    chain = chain_of(load_config(None, {"stages": {name: {"enabled": name in names} for name in every}}))
+    _timed(lambda: [chain.screen_text(text) for text in texts])
+
+
+def pii_and_secrets(path: str, out: str) -> None:
+    """The stages `pii` and `secrets` in the same way."""
+    _stages_detect(path, "pii", "secrets")
+
+
+def rules_detect(path: str, out: str) -> None:
+    """All three stages of rules, `signatures` with them, in the same way."""
+    _stages_detect(path, "pii", "secrets", "signatures")
+
+
 def _run(path: str, out: str, workers: int) -> None:
     command = [sys.executable, "-m", "decontam", "run", path + ".d", "--out", f"{out}/run", "--workers", str(workers)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -101,8 +120,10 @@ def run_two_workers(path: str, out: str) -> None:
     _run(path, out, 2)
 
 
-CASES = (floor, datatrove_noop, datatrove_pii, chain_detect, run_one_worker, run_two_workers)
+CASES = (floor, datatrove_noop, datatrove_pii, pii_and_secrets, rules_detect, chain_detect, run_one_worker, run_two_workers)
 RATIOS = (
+    ("pii and secrets / PIIFormatter", "pii_and_secrets", "datatrove_pii", 8.0),
+    ("three stages / PIIFormatter", "rules_detect", "datatrove_pii", None),
     ("chain, detect only / PIIFormatter", "chain_detect", "datatrove_pii", 3.0),
     ("decontam run / datatrove no-op", "run_one_worker", "datatrove_noop", 1.5),
     ("decontam run / floor", "run_one_worker", "floor", None),

@@ -128,7 +128,8 @@ def run_two_workers(path: str, out: str) -> None:
     _run(path, out, 2)
 
 
-CASES = (floor, datatrove_noop, datatrove_pii, pii_and_secrets, pii_and_secrets_warm, rules_warm, chain_detect, run_one_worker, run_two_workers)
+PEERS = (floor, datatrove_noop, datatrove_pii)
+CASES = (*PEERS, pii_and_secrets, pii_and_secrets_warm, rules_warm, chain_detect, run_one_worker, run_two_workers)
 RATIOS = (
     ("pii and secrets / PIIFormatter", "pii_and_secrets", "datatrove_pii", None),
     ("the same, warm / PIIFormatter", "pii_and_secrets_warm", "datatrove_pii", 8.0),

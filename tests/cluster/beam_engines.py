@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,33 +38,43 @@ class Engine:
     victim: Callable[[], int] | None = None
 
 
-def _installed(what: str, command: Sequence[str], target: Path, env: Mapping[str, str] | None = None) -> Path:
-    """`target`, once the command has made it; several tests may ask at once."""
+def _installed(what: str, folder: str, command: Callable[[Path], Sequence[str]], **env: Callable[[Path], str]) -> Path:
+    """A folder of the cache, once the command has filled it; it appears whole, and several tests may ask at once."""
+    target, part = CACHE / folder, CACHE / f"{folder}.part"
     CACHE.mkdir(parents=True, exist_ok=True)
     with FileLock(CACHE / f"{what}.lock"):
         if not target.exists():
-            if shutil.which(command[0]) is None:
-                pytest.fail(f"{what} cannot be installed: {command[0]} is not on the PATH")
-            done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **(env or {})})
-            if done.returncode or not target.exists():
-                shutil.rmtree(target, ignore_errors=True)
-                pytest.fail(f"{what} cannot be installed: {' '.join(command)}\n{(done.stdout + done.stderr)[-3000:]}")
+            asked = command(part)
+            if shutil.which(asked[0]) is None:
+                pytest.fail(f"{what} cannot be installed: {asked[0]} is not on the PATH")
+            shutil.rmtree(part, ignore_errors=True)
+            environment = {**os.environ, **{name: value(part) for name, value in env.items()}}
+            done = subprocess.run(asked, capture_output=True, text=True, check=False, env=environment)
+            if done.returncode:
+                pytest.fail(f"{what} cannot be installed: {' '.join(asked)}\n{(done.stdout + done.stderr)[-3000:]}")
+            part.rename(target)
     return target
 
 
 def prism_binary() -> Path:
     """Prism of the version of the SDK, built from its Go module."""
-    folder = CACHE / f"prism-{apache_beam.__version__}"
-    module = f"github.com/apache/beam/sdks/v2/go/cmd/prism@v{apache_beam.__version__}"
-    return _installed("prism", ["go", "install", module], folder / "prism", {"GOBIN": str(folder)})
+    version = apache_beam.__version__
+    install = ["go", "install", f"github.com/apache/beam/sdks/v2/go/cmd/prism@v{version}"]
+    return _installed("Prism", f"prism-{version}", lambda folder: install, GOBIN=str) / "prism"
 
 
 def flink_jars() -> Path:
     """A folder with Beam's job server for Flink and Flink itself, from Maven."""
-    jars = CACHE / "flink-1.19-beam-2.62.0"
-    pom = Path(__file__).parent / "beam_flink.xml"
-    copy = ["mvn", "-B", "-q", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
-    return _installed("flink", copy, jars)
+    copy = [
+        "mvn",
+        "-B",
+        "-q",
+        "-f",
+        str(Path(__file__).parent / "beam_flink.xml"),
+        "dependency:copy-dependencies",
+        "-DincludeScope=runtime",
+    ]
+    return _installed("Flink", "flink-1.19-beam-2.62.0", lambda folder: [*copy, f"-DoutputDirectory={folder}"])
 
 
 def free_ports(number: int) -> list[int]:
@@ -178,7 +188,8 @@ def flink(log: Path) -> Iterator[Engine]:
     jars = flink_jars()
     rpc, rest, job, artifacts, expansion = free_ports(5)
     conf = str(_flink_conf(log / "conf", rpc, rest))
-    java = ["java", *_JAVA, "-Xmx512m", "-cp", f"{jars}/*"]
+    # What they spill has to go with the test: who is killed does not tidy up.
+    java = ["java", *_JAVA, "-Xmx512m", f"-Djava.io.tmpdir={log}", "-cp", f"{jars}/*"]
     with ExitStack() as stack:
         workers = stack.enter_context(worker_pool(log))
         main = [*java, "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", conf]

@@ -3,7 +3,7 @@
     python tests/bench/forty_tb.py [--megabytes N] [--write]
 
 `--write` puts the tables into the page. Speeds are CPU time, the better of two rounds, which a busy machine stretches all the same;
-requests are counted between the code and a real S3 server. Takes some five minutes.
+requests are counted between the code and a real S3 server. Takes two to five minutes.
 """
 
 from __future__ import annotations

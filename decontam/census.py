@@ -8,7 +8,8 @@ from itertools import groupby
 from typing import Any
 
 from decontam import finished, model, tables
-from decontam.errors import ArtefactError, InputError
+from decontam.config import Config
+from decontam.errors import ArtefactError, ConfigError, InputError
 from decontam.finished import Finished
 from decontam.scorers import Scorer
 from decontam.sites import Reference, Site, judge, read_reference
@@ -41,6 +42,18 @@ def reference_for(runs: Sequence[Finished]) -> Reference:
     scorer = scorers[0]
     if digests - {None} and digests != {scorer.digest}:
         raise InputError(f"{scorer.path}: is not the model of these runs any more; put back the one with SHA-256 {digests.pop()}")
+    return _read(scorer)
+
+
+def reference_of(config: Config) -> Reference:
+    """The reference of the model that a config screens with. Raises ConfigError where it screens without one."""
+    stage = config.stages.get("synthetic")
+    if stage is None or not stage.enabled:
+        raise ConfigError("stages.synthetic is off; without it pages have no scores, and sites cannot be judged")
+    return _read(Scorer.named(str(stage.options.get("model", "builtin"))))
+
+
+def _read(scorer: Scorer) -> Reference:
     if scorer.is_fasttext:
         raise ArtefactError(f"{scorer.path}: there is no reference for sites of fastText models; use a model of n-grams")
     return read_reference(scorer.path, model.opened(scorer.path).name)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
+from threading import Lock
 from typing import Any, NamedTuple
 
 import orjson
@@ -22,12 +23,15 @@ from decontam.redaction import by_field, of_record, redacted
 from decontam.tally import OUTCOME, Tally
 from decontam.types import Action, Field, Finding, Record, Redaction, Verdict
 
+_ONE_AT_A_TIME = Lock()
+"""A chain scans in memory that it keeps, so one thread at a time; hosts share one chain between the threads of a process."""
+
 
 class Screened(NamedTuple):
     """What became of a document: one of `tally.OUTCOMES`.
 
     `document` is what may go on: the document itself, or a copy with its redactions made; None if it is taken out. An
-    errored document has no verdict but an `error`.
+    errored document has no verdict but an `error`. `record` is the document as it was read.
     """
 
     id: str
@@ -35,6 +39,7 @@ class Screened(NamedTuple):
     document: Any
     verdict: Verdict | None
     error: Unreadable | None = None
+    record: Record | None = None
 
     @property
     def reason(self) -> str:
@@ -99,18 +104,19 @@ class Documents:
             return Screened(f"{source}:{row}", "errored", None, None, record)
         chain = chain or self.chain  # a wrong config is nobody's document
         try:
-            verdict = chain.screen(record)
+            with _ONE_AT_A_TIME:
+                verdict = chain.screen(record)
         except Exception as error:  # noqa: BLE001 - a stage of somebody else's; its message may hold text
             return Screened(record.id, "errored", None, None, Unreadable("stage_failed", f"a stage raised {type(error).__name__}"))
         outcome = OUTCOME[verdict.action]
         if verdict.action <= Action.TAG:
-            return Screened(record.id, outcome, document, verdict)
+            return Screened(record.id, outcome, document, verdict, record=record)
         if verdict.action == Action.REDACT:
             try:
-                return Screened(record.id, outcome, self.redacted(document, verdict.redactions), verdict)
+                return Screened(record.id, outcome, self.redacted(document, verdict.redactions), verdict, record=record)
             except RecursionError:
                 return Screened(record.id, "errored", None, None, Unreadable("not_redactable", "nested too deeply to be written again"))
-        return Screened(record.id, outcome, None, verdict)
+        return Screened(record.id, outcome, None, verdict, record=record)
 
     def _read(self, line: bytes, source: str, row: int) -> Record | Unreadable:
         most = self._most

@@ -112,8 +112,9 @@ _DISGUISES: dict[str, _Disguise] = {
     ),
     "escape": _Disguise(
         r'\\u[0-9A-Fa-f]{4}|\\"\s{0,3}[:,\]}]|[\[{:,]\s{0,3}\\"',
-        # The look-behind keeps time linear: backslashes that lead to nothing are looked at once, not once from each of them.
-        r"(?<!\\)\\+(?:u[0-9A-Fa-f]{4}(?:\\+u[dD][c-fC-F][0-9A-Fa-f]{2})?|[\"/nrt])",
+        # It begins with a character, which `re` finds fastest. The look-behind keeps time linear: backslashes that lead to nothing
+        # are looked at once, not once from each of them.
+        r"\\(?<!\\\\)\\*(?:u[0-9A-Fa-f]{4}(?:\\+u[dD][c-fC-F][0-9A-Fa-f]{2})?|[\"/nrt])",
     ),
 }
 

@@ -1,11 +1,8 @@
-"""The passes over a text that say which rules may match: all of them at once, as few times as possible.
+"""The passes over a text that open gates: all of them at once, as few times as possible.
 
-Rules with anchors go to hyperscan, rules without (shapes of digits, mostly) to one RE2 set, which is faster there; what
-can only stand in other scripts is looked for in texts beyond ASCII alone. Where hyperscan is missing, RE2 sets do it all:
-slower, same findings.
-
-Patterns that would make hyperscan slow or compile for ever (wide bounded gaps) are gated by their anchors instead; how
-large is too large is `_LARGEST_PROGRAM`, in RE2 instructions, and `tests/bench/rules.py` prices every rule both ways.
+Hyperscan looks for anchors and landmarks, then for patterns around them; the shapes of digits go to an RE2 set, which is
+faster with many of them. What can only stand in other scripts is looked for in texts beyond ASCII alone. Where hyperscan is
+missing, RE2 sets do it all: slower, same findings. `tests/bench/rules.py` prices every rule.
 
 Databases are cached on disk by the hash of what they hold; nothing compiled is ever pickled.
 """
@@ -14,139 +11,99 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
 from importlib.metadata import version
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import re2
 
 from decontam.cache import cached, key_of
-from decontam.folding import DECODED, TRIGGERS
-from decontam.rules import Rule, compile_pattern
+from decontam.folding import DECODED
+from decontam.gates import Gate, Group, Hits, Row, hyperscan_plan, re2_plan
+from decontam.rules import LARGEST_PROGRAM, Rule, compile_pattern
+from decontam.windows import Place, in_bytes, near
 
 try:
     import hyperscan
 except ImportError:  # no wheel for this platform: RE2 does it all
     hyperscan = None  # type: ignore[assignment]
 
-_REFUSALS: tuple[type[Exception], ...] = (hyperscan.error,) if hyperscan else ()
 ENGINE = "hyperscan" if hyperscan else "re2"
 """The best engine that this platform has."""
 
-_LARGEST_PROGRAM = 1000
 _DECODED = DECODED.encode()
 _ONLY_VALUE = re.compile(rb"""["']\w{1,40}["']\s{0,3}:\s{0,3}["']""")  # of a row with one key, or a row in such a row
+_ROWS = (b"{", b"[")
 _NESTED = 2
 _LONGEST_LEAD = 64  # bytes of blanks before a row of data
 _LONGEST_OPENING = 1000  # bytes
 _MOST_ANSWERS = 100  # in one row; who has more of them has other traces too
 _SET_MEMORY = 1 << 30  # the default, 8 MiB, flushes its DFA all the time and is 5x slower
-
-
-@dataclass(frozen=True)
-class Gate:
-    """What a pass looks for: if expression i is seen, the rules owners[i] may have a match; -1 is a fold trigger.
-
-    Where `anchors[i]` is set the expression is an alternation of literals in any case, and each place where one ends is
-    reported; else it is a whole pattern, and one report is enough.
-    """
-
-    expressions: tuple[str, ...] = ()
-    owners: tuple[tuple[int, ...], ...] = ()
-    anchors: tuple[bool, ...] = ()
-
-
-Hits = dict[tuple[int, ...], list[int]]
-"""Rules that may have a match, with the bytes where their anchors end; an empty list means anywhere."""
-
-FOLDABLE = (-1,)
-Row = tuple[str, tuple[int, ...], bool]
-
-
-def gate_of(rows: Sequence[Row]) -> Gate:
-    return Gate(*(tuple(column) for column in zip(*rows, strict=True))) if rows else Gate()
-
-
-def cheaper_gate(rule: Rule) -> str:
-    return "pattern" if rule.program <= _LARGEST_PROGRAM else "anchors"
-
-
-class Gates(NamedTuple):
-    """Where each rule is looked for first: with its anchors, in ASCII or beyond it, or as a bare shape."""
-
-    anchored: Gate
-    beyond_ascii: Gate
-    shapes: Gate
-
-
-def gates(rules: Sequence[Rule], refused: Container[int] = ()) -> Gates:
-    """Patterns that are too large, or that hyperscan `refused`, are gated by their anchors.
-
-    What cannot match in ASCII is not looked for there: disguises, and rules whose anchors are all in other scripts.
-    """
-    anchored: list[Row] = []
-    beyond_ascii: list[Row] = []
-    shapes: list[Row] = []
-    by_anchors: dict[tuple[str, ...], list[int]] = {}
-    for trigger in TRIGGERS:
-        (anchored if trigger.isascii() else beyond_ascii).append((trigger, FOLDABLE, False))
-    for index, rule in enumerate(rules):
-        if rule.opens:
-            continue
-        if rule.together:
-            # Its pattern names common keys; an anchor, seen once, says more. Where it stands does not matter.
-            side = anchored if any(map(str.isascii, rule.anchors)) else beyond_ascii
-            side.append((f"(?i:{'|'.join(map(re2.escape, rule.anchors))})", (index,), False))
-        elif not rule.anchors:
-            shapes.append((rule.bounded, (index,), False))
-        elif index not in refused and (rule.gate or cheaper_gate(rule)) == "pattern":
-            side = anchored if any(map(str.isascii, rule.anchors)) else beyond_ascii
-            side.append((rule.bounded, (index,), False))
-        else:
-            by_anchors.setdefault(rule.anchors, []).append(index)
-    for anchors, owners in by_anchors.items():
-        side = anchored if any(map(str.isascii, anchors)) else beyond_ascii
-        side.append(("|".join(map(re2.escape, anchors)), tuple(owners), True))
-    return Gates(gate_of(anchored), gate_of(beyond_ascii), gate_of(shapes))
+_MARGIN = 8  # bytes on each side of a window: neighbours, and characters that it would cut
 
 
 class Re2Pass:
-    def __init__(self, gate: Gate) -> None:
+    """Which of the rows are seen in a text."""
+
+    def __init__(self, gate: Sequence[Row]) -> None:
         options = re2.Options()
         options.max_mem = _SET_MEMORY
         options.log_errors = False
-        self._owners = gate.owners
+        self._owners = [row.owners for row in gate]
         self._set = re2.Set.SearchSet(options)
-        for expression, anchors in zip(gate.expressions, gate.anchors, strict=True):
-            self._set.Add((f"(?i){expression}" if anchors else expression).encode())
+        for row in gate:
+            self._set.Add((f"(?i){row.expression}" if row.literals else row.expression).encode())
         self._set.Compile()
 
     def __call__(self, data: bytes, hits: Hits) -> None:
-        for index in self._set.Match(data) or ():
-            hits[self._owners[index]] = []
+        if self._owners:
+            for number in self._set.Match(data) or ():
+                for owner in self._owners[number]:
+                    hits[owner] = []
+
+
+Seen = defaultdict[int, list[int]]
+"""Where rows were seen, by their numbers: the bytes where they end, or the first one where that is enough."""
+
+
+def _noted(index: int, _start: int, end: int, _flags: int, seen: Seen) -> None:
+    seen[index].append(end)  # a text may be all anchors: this is all that happens for each of them
 
 
 class HyperscanPass:
-    def __init__(self, gate: Gate) -> None:
-        self._owners = gate.owners
-        self._everywhere = gate.anchors
-        self._database = _database(gate)
-        self._scratch = hyperscan.Scratch(self._database)
+    """Where each of the rows is seen in a text; they are numbered from `first` on."""
 
-    def __call__(self, data: bytes, hits: Hits) -> None:
-        found: defaultdict[int, list[int]] = defaultdict(list)
+    def __init__(self, gate: Sequence[Row], first: int = 0) -> None:
+        self._database = _database(tuple(gate), first) if gate else None
+        self._scratch = hyperscan.Scratch(self._database) if self._database else None
 
-        def hit(index: int, _start: int, end: int, _flags: int, _context: object) -> None:
-            found[index].append(end)  # a text may be all anchors: this is all that happens for each of them
-
-        self._database.scan(data, hit, scratch=self._scratch)
-        for index, ends in found.items():
-            hits.setdefault(self._owners[index], []).extend(ends if self._everywhere[index] else ())
+    def __call__(self, data: bytes, seen: Seen) -> None:
+        if self._database is not None:
+            self._database.scan(data, _noted, context=seen, scratch=self._scratch)
 
 
-Pass = HyperscanPass | Re2Pass
+class Around:
+    """The rules of a group, looked for around what was seen of it."""
+
+    def __init__(self, group: Group) -> None:
+        self._group = group
+        self._patterns = HyperscanPass(group.patterns)
+        self._shapes = Re2Pass(group.shapes) if group.shapes else None
+
+    def __call__(self, data: bytes, stretches: list[Place], extra: int) -> list[int]:
+        """The rules that may match in the stretches of the text."""
+        around = near(data, stretches, extra)
+        found: Seen = defaultdict(list)
+        self._patterns(around, found)
+        opened: Hits = {}
+        if self._shapes:
+            self._shapes(around, opened)
+        return [*opened, *(owner for number in found for owner in self._group.patterns[number].owners)]
+
+    def rows(self, rule: int) -> Iterable[int]:
+        """The numbers of the rows that a rule is looked for around."""
+        return self._group.own[rule]
 
 
 class Openings:
@@ -154,7 +111,7 @@ class Openings:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         opening = [(index, rule) for index, rule in enumerate(rules) if rule.opens]
-        self._owners = [(index,) for index, _ in opening]
+        self._rules = [index for index, _ in opening]
         keys = sorted({key for _, rule in opening for key in rule.opens})
         self._answer = compile_pattern(f"""["'](?:{"|".join(map(re2.escape, keys))})["']\\s{{0,3}}:\\s{{0,3}}["']""") if keys else None
         options = re2.Options()
@@ -168,39 +125,58 @@ class Openings:
     def __call__(self, data: bytes, hits: Hits) -> None:
         if self._answer is None:
             return
-        starts = [0]
+        starts = {0}
         if _DECODED in data:
-            starts += [match.end() for match in islice(re.finditer(_DECODED, data), _MOST_ANSWERS)]
-        if data[:_LONGEST_LEAD].lstrip()[:1] in (b"{", b"["):
-            starts += [match.end() for match in islice(self._answer.finditer(data), _MOST_ANSWERS)]
+            starts.update(match.end() for match in islice(re.finditer(_DECODED, data), _MOST_ANSWERS))
+        if data[:_LONGEST_LEAD].lstrip()[:1] in _ROWS:
+            starts.update(match.end() for match in islice(self._answer.finditer(data), _MOST_ANSWERS))
             if data.count(b'":') <= _NESTED:
-                starts += [match.end() for match in islice(_ONLY_VALUE.finditer(data), _MOST_ANSWERS)]
-        for start in sorted(set(starts)):
+                starts.update(match.end() for match in islice(_ONLY_VALUE.finditer(data), _MOST_ANSWERS))
+        for start in starts if len(starts) == 1 else sorted(starts):
             for index in self._set.Match(data[start : start + _LONGEST_OPENING]) or ():
-                hits.setdefault(self._owners[index], []).append(start)
+                hits.setdefault(self._rules[index], []).append((start, start))
 
 
-def _compile(gate: Gate) -> Any:
-    once = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_SINGLEMATCH
-    everywhere = hyperscan.HS_FLAG_UTF8 | hyperscan.HS_FLAG_CASELESS
+def _flags(row: Row) -> int:
+    flags = hyperscan.HS_FLAG_UTF8
+    flags |= 0 if row.everywhere else hyperscan.HS_FLAG_SINGLEMATCH
+    return int(flags | (hyperscan.HS_FLAG_CASELESS if row.literals else 0))
+
+
+def _compile(gate: Gate, first: int) -> Any:
     database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=[expression.encode() for expression in gate.expressions],
-        ids=list(range(len(gate.expressions))),
-        flags=[everywhere if anchors else once for anchors in gate.anchors],
+        expressions=[row.expression.encode() for row in gate],
+        ids=list(range(first, first + len(gate))),
+        flags=[_flags(row) for row in gate],
     )
     return database
 
 
-def _refused(gate: Gate) -> set[int]:
-    """The rules whose patterns hyperscan does not take, alone; asked only when it did not take them all."""
-    bad: set[int] = set()
-    for expression, owners, anchors in zip(gate.expressions, gate.owners, gate.anchors, strict=True):
+def refused(rules: Sequence[tuple[int, Rule]]) -> set[int]:
+    """The rules whose patterns hyperscan does not take, alone; they are asked one by one only when it did not take them all."""
+
+    def ask() -> bytes:
         try:
-            _compile(Gate((expression,), (owners,), (anchors,)))
+            InHyperscan(rules)
         except hyperscan.error:
-            bad.update(owners)
-    return bad
+            return " ".join(str(index) for index, rule in rules if not _taken(rule)).encode() or b" "
+        return b" "
+
+    plan = hyperscan_plan(rules)
+    rows = (*plan.anything, *plan.beyond_ascii, *(row for group in plan.groups for row in group.patterns))
+    key = key_of(version("hyperscan"), *(row.expression for row in rows))
+    return set(map(int, cached(f"{key}.refused", ask).split()))
+
+
+def _taken(rule: Rule) -> bool:
+    if rule.program > LARGEST_PROGRAM or rule.gate == "anchors":
+        return True
+    try:
+        _compile((Row(rule.bounded),), 0)
+    except hyperscan.error:
+        return False
+    return True
 
 
 def _runs_here(dumped: bytes) -> bool:
@@ -212,33 +188,91 @@ def _runs_here(dumped: bytes) -> bool:
     return True
 
 
-def _database(gate: Gate) -> Any:
+def _database(gate: Gate, first: int = 0) -> Any:
     """The compiled database, from the cache where it holds one."""
-    key = key_of(version("hyperscan"), *gate.expressions, *map(str, gate.anchors))
-    dumped = cached(f"{key}.hs", lambda: hyperscan.dumpb(_compile(gate)), _runs_here)
+    key = key_of(version("hyperscan"), str(first), *(f"{_flags(row)} {row.expression}" for row in gate))
+    dumped = cached(f"{key}.hs", lambda: hyperscan.dumpb(_compile(gate, first)), _runs_here)
     return hyperscan.loadb(dumped, hyperscan.HS_MODE_BLOCK)
+
+
+class InRe2:
+    """Which gates of the rules open in a text, by RE2 alone."""
+
+    def __init__(self, rules: Sequence[tuple[int, Rule]]) -> None:
+        plan = re2_plan(rules)
+        self._anything, self._beyond_ascii, self._shapes = Re2Pass(plan.anything), Re2Pass(plan.beyond_ascii), Re2Pass(plan.shapes)
+
+    def __call__(self, data: bytes, hits: Hits, extra: int) -> None:
+        self._anything(data, hits)
+        self._shapes(data, hits)
+        if extra:
+            self._beyond_ascii(data, hits)
+
+
+class InHyperscan:
+    """The same by hyperscan, and where they open."""
+
+    def __init__(self, rules: Sequence[tuple[int, Rule]], refused: Collection[int] = ()) -> None:
+        plan = hyperscan_plan(rules, refused)
+        self._rows = (*plan.anything, *plan.beyond_ascii)
+        self._anything = HyperscanPass(plan.anything)
+        self._beyond_ascii = HyperscanPass(plan.beyond_ascii, len(plan.anything))
+        self._shapes = Re2Pass(plan.shapes) if plan.shapes else None
+        self._around = [Around(group) for group in plan.groups]
+
+    def __call__(self, data: bytes, hits: Hits, extra: int) -> None:
+        seen: Seen = defaultdict(list)
+        self._anything(data, seen)
+        if extra:
+            self._beyond_ascii(data, seen)
+        if seen:
+            self._open(data, seen, hits, extra)
+        if self._shapes:
+            self._shapes(data, hits)
+
+    def _open(self, data: bytes, seen: Seen, hits: Hits, extra: int) -> None:
+        places: dict[int, list[Place]] = {}
+        stretches: dict[int, list[Place]] = {}
+        for number, ends in seen.items():
+            row = self._rows[number]
+            reach = in_bytes(row.reach, extra) + _MARGIN
+            here = places[number] = _places(row, ends, reach, len(data))
+            for owner in row.owners:
+                hits.setdefault(owner, []).extend(here)
+            for group in row.groups:
+                stretches.setdefault(group, []).extend([(first - reach, last + reach) for first, last in here])
+        for group, parts in stretches.items():
+            around = self._around[group]
+            for rule in around(data, parts, extra):
+                for number in around.rows(rule):
+                    if number in places:
+                        hits.setdefault(rule, []).extend(places[number])
+
+
+def _places(row: Row, ends: list[int], reach: int, size: int) -> list[Place]:
+    """Where something is that was seen to end there, in a text of that size."""
+    # A text that is full of it would be one window, which is dear to find out of thousands.
+    if row.endless or len(ends) * reach > size:
+        return [(0, size)]
+    # What is reported once may be seen again behind its first end.
+    return [(end - row.before, end) for end in ends] if row.everywhere else [(ends[0], size)]
 
 
 class Passes:
     """The rules of a chain, ready for their first pass. `engine` is "hyperscan" or "re2"."""
 
     def __init__(self, rules: Sequence[Rule], engine: str) -> None:
-        make: Any = HyperscanPass if engine == "hyperscan" else Re2Pass
-        wanted = gates(rules)
-        try:
-            self._always, self._beyond_ascii = make(wanted.anchored), make(wanted.beyond_ascii)
-        except _REFUSALS:
-            wanted = gates(rules, _refused(wanted.anchored) | _refused(wanted.beyond_ascii))
-            self._always, self._beyond_ascii = make(wanted.anchored), make(wanted.beyond_ascii)
-        self._shapes = Re2Pass(wanted.shapes)
         self._openings = Openings(rules)
+        numbered = [(index, rule) for index, rule in enumerate(rules) if not rule.opens]
+        self._gates: InHyperscan | InRe2
+        if engine == "hyperscan":
+            self._gates = InHyperscan(numbered, refused(numbered))
+        else:
+            self._gates = InRe2(numbered)
 
-    def __call__(self, data: bytes) -> Hits:
-        """The rules whose gate opens, by index, and FOLDABLE for text that has something to fold."""
+    def __call__(self, data: bytes, extra: int) -> Hits:
+        """Whose gates open in UTF-8 `data` of `extra` more bytes than characters; FOLDABLE where there is something to fold."""
         hits: Hits = {}
-        self._always(data, hits)
-        self._shapes(data, hits)
+        self._gates(data, hits, extra)
         self._openings(data, hits)
-        if not data.isascii():
-            self._beyond_ascii(data, hits)
         return hits

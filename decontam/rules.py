@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import re2
 import yaml
@@ -29,13 +29,17 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from decontam import validators
+from decontam import landmarks, patterns, validators
 from decontam.cache import cached, key_of
 from decontam.errors import RuleError, did_you_mean
+from decontam.landmarks import LANDMARKS, landmark_of
+from decontam.patterns import longest
 from decontam.types import PROVENANCE, Strength
 from decontam.validators import VALIDATORS
 
 _LONGEST_ANCHOR = 64
+LARGEST_PROGRAM = 5000
+"""RE2 instructions of the largest pattern that may be a gate: hyperscan is slow with larger ones, and some it compiles for minutes."""
 _LEAD = r"""[\s"'“>*#/|;-]{0,6}"""  # what may stand before the first word of a text
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
@@ -112,7 +116,8 @@ class Rule:
     why, source   a sentence for the reviewer; where the fact is documented or was seen
     anchors       literals of at most 64 characters (any case), one of which every find holds: the cheap gate
     pattern       RE2 syntax with bounded repeats; if it captures, the first group is the span
-    gate          what the first pass looks for, "anchors" or "pattern"; where the default is slow (tests/bench/rules.py)
+    gate          what the first pass looks for, where the default is slow (tests/bench/rules.py): "anchors", "around" them, "pattern",
+                  the name of a landmark, or an expression rarer than the anchors; every find holds these too
     not_before, not_after   characters that may not stand next to the match, written as inside [...]
     disguised     only where letters were swapped for look-alikes, or invisible ones put between them: people do not do that
     opens         keys of data; the match must begin the text, or in a row of data the string under one of them
@@ -147,11 +152,15 @@ class Rule:
     beside: Beside | None = None
     validator: Words = ()
     known_misses: Words = ()
-    gate: Literal["anchors", "pattern"] | None = None
+    gate: str | None = None
     deprecated_by: str | None = None
     revision: str = field(default="", compare=False)
     program: int = field(default=0, compare=False)
     """How many RE2 instructions the pattern takes."""
+    reach: int | None = field(default=None, compare=False)
+    """How many characters a match and its neighbours can take; None where that is very many."""
+    landmark: str = field(default="", compare=False)
+    """What stands in every match, of `landmarks`; empty if nothing does."""
 
     @property
     def name(self) -> str:
@@ -160,6 +169,13 @@ class Rule:
     def hears(self, role: str | None) -> bool:
         """Whether the rule looks at texts of that role."""
         return role == PROVENANCE == self.role if PROVENANCE in (role, self.role) else self.role in (None, role) or role is None
+
+    @property
+    def held(self) -> str:
+        """What a gate of its own says that every find holds; empty if it has none."""
+        if self.gate in (None, "anchors", "around", "pattern"):
+            return ""
+        return LANDMARKS[self.gate].core if self.gate in LANDMARKS else self.gate
 
     @property
     def bounded(self) -> str:
@@ -173,8 +189,9 @@ _RULE = TypeAdapter(Rule)
 _RULES = TypeAdapter(list[Rule])
 _FRAGMENTS = Path(__file__).parent / "packs" / "_shared" / "fragments.yaml"
 # What decides whether a pack that was good is good still.
-_CODE = "".join(Path(file).read_text("utf-8") for file in (__file__, validators.__file__, _FRAGMENTS))
-_FIELDS = sorted(set(Rule.__dataclass_fields__) - {"stage", "revision", "program"})
+_JUDGES = (__file__, validators.__file__, patterns.__file__, landmarks.__file__, _FRAGMENTS)
+_CODE = "".join(Path(file).read_text("utf-8") for file in _JUDGES)
+_FIELDS = sorted(set(Rule.__dataclass_fields__) - {"stage", "revision", "program", "reach", "landmark"})
 _UNBOUNDED = re.compile(r"\\.|\[(?:\\.|\[:\w+:\]|[^\]\\])+\]|([*+]|\{\d+,\})", re.DOTALL)
 
 
@@ -194,6 +211,7 @@ def problems(rule: Rule) -> Iterator[str]:
     if unbounded:
         yield f"has an unbounded repeat {unbounded!r} in its pattern; write {{0,n}}, so that time stays linear"
     try:
+        compile_pattern(rule.held)
         compiled = compile_pattern(rule.bounded)
     except re2.error as error:
         said = error.args[0]
@@ -238,7 +256,9 @@ def rule_from(entry: Any, stage: str, where: str) -> Rule:
         raise RuleError(f"{name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
     for problem in problems(rule):
         raise RuleError(f"{name} {problem}")
-    return replace(rule, program=compile_pattern(rule.bounded).programsize)
+    program = compile_pattern(rule.bounded).programsize
+    landmark = rule.gate if rule.gate in LANDMARKS else landmark_of(rule.pattern)
+    return replace(rule, program=program, reach=longest(rule.bounded), landmark=landmark)
 
 
 _FRAGMENT = re.compile(r"\(\?&(\w+)\)")

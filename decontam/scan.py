@@ -1,41 +1,22 @@
 """Scanner: which rules match a text, and where.
 
-`passes` says which rules may match; those run again, one by one in RE2, for their spans (rules gated by their anchors
-only in windows around these), and only those spans meet anchors, neighbours and validators.
+`passes` says which rules may match, and around what; `matching` looks for each of those again, there, for its spans.
 """
 
 from __future__ import annotations
 
-import re
-import sys
-import warnings
 from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from importlib import import_module
 from typing import Any, NamedTuple
 
-import re2
-
 from decontam.folding import is_disguised
-from decontam.passes import ENGINE, FOLDABLE, Hits, Passes
-from decontam.rules import Nearby, Rule, Within, compile_pattern
+from decontam.gates import FOLDABLE, Hits
+from decontam.matching import Compiled, candidates, clusters, compiled
+from decontam.passes import ENGINE, Passes
+from decontam.rules import Rule
 from decontam.types import Finding, Span, Strength
-from decontam.validators import valid
 from decontam.view import View, character_offsets, encode
-
-# The parser of `re` alone says how long a match can get; where it lives depends on the version.
-sre_parser: Any = import_module("re._parser" if sys.version_info >= (3, 11) else "sre_parse")
-
-_WIDEST_CHARACTER = 4  # bytes
-_WIDEST_WINDOW = 2000  # characters; patterns that may match more are looked for in the whole text
-_CHEAPER_THAN_A_CALL = 2000  # bytes that RE2 passes in the time it takes to call it once more
-
-
-_CAPTURE = re.compile(r"\((?!\?)|\(\?P<")  # or a bracket that stands for itself, which only costs the second look
-_FIRST_WORD = re.compile(rb"\w+|$")
 
 
 class Match(NamedTuple):
@@ -45,175 +26,6 @@ class Match(NamedTuple):
     span: Span
     strength: Strength
     folded: bool
-
-
-@lru_cache(maxsize=4096)
-def _words(words: tuple[str, ...]) -> Any:
-    """Words in any case: spaced scripts at word boundaries, others anywhere."""
-    spaced = [word for word in words if word[0].isascii() or word[0].lower() != word[0].upper()]
-    others = [word for word in words if word not in spaced]
-    escape = re2.escape
-    parts = []
-    if spaced:
-        parts.append(r"(?:^|[^\pL\pN])(?:" + "|".join(map(escape, spaced)) + r")(?:$|[^\pL\pN])")
-    if others:
-        parts.append("|".join(map(escape, others)))
-    return compile_pattern("(?i)" + "|".join(parts))
-
-
-@lru_cache(maxsize=4096)
-def _literals(literals: tuple[str, ...]) -> Any:
-    return compile_pattern("(?i)" + "|".join(map(re2.escape, literals)))
-
-
-_APART = b"\0"  # between what stands before and behind a span: no word holds it
-
-
-def _around(data: bytes, start: int, end: int, characters: int, before: bool = False) -> bytes:
-    left = data[max(0, start - characters) : start]
-    if not left.isascii():
-        left = data[max(0, start - characters * _WIDEST_CHARACTER) : start].decode("utf-8", "ignore")[-characters:].encode()
-    if before:
-        return left
-    right = data[end : end + characters]
-    if not right.isascii():
-        right = data[end : end + characters * _WIDEST_CHARACTER].decode("utf-8", "ignore")[:characters].encode()
-    return left + _APART + right
-
-
-def near(nearby: Nearby, data: bytes, start: int, end: int) -> bool:
-    """Whether one of the words stands near the bytes `start` to `end` of UTF-8 `data`."""
-    return bool(_words(nearby.words).search(_around(data, start, end, nearby.characters, nearby.before)))
-
-
-def _within(within: Within, data: bytes, start: int, end: int) -> bool:
-    return bool(_literals(within.anchors).search(_around(data, start, end, within.characters)))
-
-
-class Candidate(NamedTuple):
-    """Byte offsets of a place where a pattern matched: the whole match, and the span inside it that it is about."""
-
-    whole: tuple[int, int]
-    span: tuple[int, int]
-
-
-def judge(rule: Rule, data: bytes, candidate: Candidate) -> Strength | None:
-    """How strong a candidate is once its anchors, neighbours and validators were asked; None where they refuse it.
-
-    Neighbours are asked before validators: words cost 3 microseconds, a telephone number 30, an identity number 50.
-    """
-    span = candidate.span
-    if rule.anchors and not _literals(rule.anchors).search(data, *candidate.whole):
-        return None
-    if rule.within and not _within(rule.within, data, *span):
-        return None
-    strength = rule.strength
-    if rule.context and not near(rule.context, data, *span):
-        if rule.context.required:
-            return None
-        strength = Strength(max(Strength.WEAK, strength - 1))
-    if rule.unless and near(rule.unless, data, *span):
-        return None
-    if rule.validator:
-        value = data[slice(*span)].decode("utf-8", "replace")
-        if not all(valid(validator, value) for validator in rule.validator):
-            return None
-    return strength
-
-
-class Compiled(NamedTuple):
-    """A rule whose pattern is ready to be run: group `whole` is the pattern, `group` the span."""
-
-    rule: Rule
-    search: Callable[..., Any]
-    whole: int
-    group: int
-
-    def windows(self, ends: list[int], size: int) -> Iterable[tuple[int, int]]:
-        """Where to look in a text of `size` bytes, in which gates opened at `ends`; without any, everywhere."""
-        if self.rule.opens:
-            return [(start, size) for start in ends]
-        # What stands side by side may go on for as long as the text: no window around an anchor is wide enough.
-        return [(0, size)] if not ends or self.rule.together else _windows(ends, _reach(self.rule.bounded), size)
-
-
-def compiled(rule: Rule) -> Compiled:
-    """A rule ready to be looked for."""
-    if rule.together:
-        # It names what data are full of, which `re` finds ten times as fast; keys and values have nothing to go back over.
-        keys = re.compile(rule.bounded.encode())
-        return Compiled(rule, keys.search, 1, keys.groups)
-    # Without captures RE2 needs no second look at what matched, which costs a wide pattern milliseconds.
-    bare = rule.bounded == f"({rule.pattern})" and not _CAPTURE.search(rule.pattern)
-    pattern = compile_pattern(rule.pattern if bare else rule.bounded)
-    whole, group = (0, 0) if bare else (1, pattern.groups)
-    return Compiled(rule, pattern.match if rule.opens else pattern.search, whole, group)
-
-
-def candidates(looked_for: Compiled, data: bytes, start: int = 0, end: int | None = None) -> Iterator[Candidate]:
-    """Each place between the bytes `start` and `end` where the pattern matches."""
-    search, whole, group = looked_for.search, looked_for.whole, looked_for.group
-    end = len(data) if end is None else end
-    while match := search(data, start, end):
-        span = match.span(whole)
-        candidate = Candidate(span, span if group == whole else match.span(group))
-        if candidate.span[0] < candidate.span[1]:
-            yield candidate
-        start = candidate.whole[1]
-
-
-def clusters(rule: Rule, found: Iterable[Candidate], data: bytes) -> Iterator[Candidate]:
-    """Each place where so many different candidates stand side by side as the rule asks for; without `together`, each."""
-    if rule.together is None:
-        yield from found
-        return
-    side_by_side: deque[tuple[int, bytes]] = deque()
-    seen: dict[bytes, int] = {}
-    start = end = -1
-    for candidate in found:
-        first, last = candidate.span
-        word = _FIRST_WORD.search(data, first, last).group().lower()  # type: ignore[union-attr]
-        side_by_side.append((first, word))
-        seen[word] = seen.get(word, 0) + 1
-        while last - side_by_side[0][0] > rule.together.bytes:
-            gone = side_by_side.popleft()[1]
-            seen[gone] -= 1
-            if not seen[gone]:
-                del seen[gone]
-        if len(seen) < rule.together.distinct:
-            continue
-        if start >= 0 and side_by_side[0][0] > end:
-            yield Candidate((start, end), (start, end))
-            start = -1
-        start, end = side_by_side[0][0] if start < 0 else start, last
-    if start >= 0:
-        yield Candidate((start, end), (start, end))
-
-
-@lru_cache(maxsize=8192)
-def _reach(pattern: str) -> int | None:
-    """How many bytes a match can take at most; None where that cannot be told."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of syntax that Python will read otherwise one day
-            longest = int(sre_parser.parse(pattern).getwidth()[1])
-    except (re.error, OverflowError):  # RE2 knows things that Python does not
-        return None
-    return longest * _WIDEST_CHARACTER if longest < _WIDEST_WINDOW else None
-
-
-def _windows(ends: list[int], reach: int | None, size: int) -> Iterator[tuple[int, int]]:
-    """Where a match may lie that holds one of the anchors which end at `ends`; windows never overlap."""
-    if reach is None:
-        yield 0, size
-        return
-    start = last = ends[0]
-    for end in ends:
-        if end - last > 2 * reach + _CHEAPER_THAN_A_CALL:
-            yield max(0, start - reach), last + reach
-            start = end
-        last = end
-    yield max(0, start - reach), min(last + reach, size)
 
 
 @dataclass(eq=False)
@@ -237,13 +49,17 @@ class Scanner:
         """Every match of every rule, in the order of the text; what folding brings to light included."""
         if not view.text:
             return ()
-        hits = self._passes(view.data)
-        plainly = self._spans(view.data, hits, view.field.role)
+        extra = len(view.data) - len(view.text)
+        hits = self._passes(view.data, extra)
+        if not hits:
+            return ()
+        plainly = self._spans(view.data, extra, hits, view.field.role)
         matches = [Match(rule, span, strength, False) for rule, span, strength in plainly if not rule.disguised]
         if FOLDABLE in hits and view.folded.changed:
             plain = _Occupied(matches)
             data = encode(view.folded.text)
-            for rule, span, strength in self._spans(data, self._passes(data), view.field.role):
+            extra = len(data) - len(view.folded.text)
+            for rule, span, strength in self._spans(data, extra, self._passes(data, extra), view.field.role):
                 original = view.folded.original(*span)
                 if rule.disguised and not is_disguised(view.text[slice(*original)]):
                     continue
@@ -251,19 +67,20 @@ class Scanner:
                     matches.append(Match(rule, original, strength, True))
         return tuple(sorted(matches, key=lambda match: (match.span, match.rule.id)))
 
-    def _spans(self, data: bytes, hits: Hits, role: str | None) -> list[tuple[Rule, Span, Strength]]:
+    def _spans(self, data: bytes, extra: int, hits: Hits, role: str | None) -> list[tuple[Rule, Span, Strength]]:
         found = []
-        for owners, ends in hits.items():
-            for index in owners if owners != FOLDABLE else ():
-                if not self.rules[index].hears(role):
-                    continue
-                looked_for = self._patterns.get(index) or self._compiled(index)
-                for window in looked_for.windows(ends, len(data)):
-                    for candidate in clusters(looked_for.rule, candidates(looked_for, data, *window), data):
-                        strength = judge(looked_for.rule, data, candidate)
-                        if strength is not None:
-                            found.append((looked_for.rule, Span(*candidate.span), strength))
-        if not found or data.isascii():
+        for index, places in hits.items():
+            if index == FOLDABLE or not self.rules[index].hears(role):
+                continue
+            looked_for = self._patterns.get(index) or self._compiled(index)
+            rule = looked_for.rule
+            for start, end in looked_for.windows(places, len(data), extra):
+                here = candidates(looked_for, data, start, end)
+                for candidate in clusters(rule, here, data) if rule.together else here:
+                    strength = looked_for.judge(data, candidate)
+                    if strength is not None:
+                        found.append((rule, Span(*candidate.span), strength))
+        if not found or not extra:
             return found
         at = character_offsets(data, (offset for _, span, _ in found for offset in span))
         return [(rule, Span(at[start], at[end]), strength) for rule, (start, end), strength in found]

@@ -6,6 +6,7 @@ Tags are those of BCP 47, names of scripts those of ISO 15924.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ _TAGS = {
     "LAO": "lo", "MYANMAR": "my", "ETHIOPIC": "und-Ethi", "TIBETAN": "bo",
 }  # fmt: skip
 _KANA = 0.05  # share of kana among Han from which a text is Japanese
+_LETTER = re.compile("[A-Za-z]")
 UNKNOWN = "und"
 
 
@@ -35,12 +37,15 @@ def language_tag(texts: Iterable[str]) -> str:
     >>> language_tag(["Plain words."]), language_tag(["今日は良い天気です"]), language_tag(["今天天气很好 OK"]), language_tag(["1, 2"])
     ('und-Latn', 'ja', 'und-Hani', 'und')
     """
-    left, letters = _SEEN, Counter[str]()
+    left, seen = _SEEN, ""
     for text in texts:
-        letters.update(text[:left])
+        seen += text[:left]
         left -= len(text)
         if left <= 0:
             break
+    if seen.isascii():  # most are, and counting characters takes as long as looking for everything that must not be in them
+        return _TAGS["LATIN"] if _LETTER.search(seen) else UNKNOWN
+    letters = Counter(seen)
     tags = Counter[str]()
     for character, number in letters.items():
         tags[_tag(character)] += number

@@ -167,6 +167,19 @@ Key = tuple[str, str, int]
 """Site, language, and bin, ABSTAINED or EXEMPT."""
 
 
+def page_of(record: Record, verdict: Verdict) -> Key | None:
+    """Where a page counts, if the record says which it is and the synthetic stage has looked at it."""
+    url = record.meta.get("url")
+    score = verdict.scores.get(_SCORED)
+    if url is None or (score is None and not any(remark.startswith(_REMARK) for remark in verdict.remarks)):
+        return None
+    site = site_of(url)
+    if site is None:
+        return None
+    found = EXEMPT if exempt(record) else ABSTAINED if score is None else bin_of(score)
+    return site, _language(verdict) if found >= 0 else ANY, found
+
+
 @dataclass
 class Pages:
     """Counts of pages; a commutative sum, like a tally."""
@@ -174,15 +187,10 @@ class Pages:
     counts: Counter[Key] = field(default_factory=Counter)
 
     def add(self, record: Record, verdict: Verdict) -> None:
-        """Count a page, if the record says which it is and the synthetic stage has looked at it."""
-        url = record.meta.get("url")
-        score = verdict.scores.get(_SCORED)
-        if url is None or (score is None and not any(remark.startswith(_REMARK) for remark in verdict.remarks)):
-            return
-        site = site_of(url)
-        if site is not None:
-            found = EXEMPT if exempt(record) else ABSTAINED if score is None else bin_of(score)
-            self.counts[site, _language(verdict) if found >= 0 else ANY, found] += 1
+        """Count a page, if it is one."""
+        page = page_of(record, verdict)
+        if page is not None:
+            self.counts[page] += 1
 
     def __add__(self, other: Pages) -> Pages:
         return Pages(self.counts + other.counts)

@@ -30,7 +30,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decontam.adapters.beam import NAMESPACE, Decontaminate, Decontaminated, _Screen
-from decontam.adapters.beam_rows import Errored, Found, Quarantined
+from decontam.adapters.beam_rows import Errored, Found, Line, Quarantined
 from decontam.adapters.beam_shards import ReadShards, WriteShards
 from decontam.config import load_config
 from decontam.documents import Documents
@@ -338,6 +338,19 @@ def test_shards_become_what_a_run_makes_of_them(options: list[str], tmp_path: Pa
     assert [API] * 4 == [json.loads(json.loads(line)["document"]) for line in written(out / "quarantine")]
 
 
+def test_a_line_is_a_line_in_another_process(tmp_path: Path) -> None:
+    line = Line("a.jsonl", 7, b'{"text": "x"}', 13)
+    coder = registry.get_coder(Line)
+    (tmp_path / "line").write_bytes(pickle.dumps((coder, coder.encode(line))))
+    program = (
+        "import pickle, sys; coder, data = pickle.load(open(sys.argv[1], 'rb')); line = coder.decode(data);"
+        "from decontam.adapters.beam_rows import Line; print(type(line) is Line, line.row)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "line")], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert "True 7\n" == done.stdout
+
+
 def test_parquet_rows_become_lines(tmp_path: Path) -> None:
     table = pa.table({"id": ["a", "b"], "text": [HUMAN["text"], MAIL["text"]], "raw": [b"\xff", b"x"], "n": [1, None]})
     pq.write_table(table, tmp_path / "a.parquet")
@@ -455,6 +468,7 @@ def test_the_pipelines_run_and_are_short(path: Path, tmp_path: Path) -> None:
     source = shard(tmp_path / "rows.jsonl", [HUMAN, MAIL, API])
     known = {
         "beam_batch.py": [str(path), "--input", str(source), "--out", f"{tmp_path}/out", "--runner=FnApiRunner"],
+        "beam_sites.py": [str(path), "--input", str(source), "--out", f"{tmp_path}/out", "--runner=FnApiRunner"],
         "beam_streaming.py": [str(path), "--runner=BundleBasedDirectRunner"],
         "beam.yaml": ["-m", "apache_beam.yaml.main", f"--yaml_pipeline_file={path}", "--runner=FnApiRunner",
                       "--jinja_variables", json.dumps({"input": str(source), "out": f"{tmp_path}/out"})],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count, islice
 
 import pytest
@@ -75,6 +76,15 @@ def test_documents_are_taken_one_by_one_as_they_are_asked_for() -> None:
 
     assert ["here:0", "here:1", "here:2"] == [screened.id for screened in islice(DOCUMENTS.screen_all(endless, "here"), 3)]
     assert [0, 1, 2] == asked
+
+
+def test_threads_that_share_it_say_what_one_says() -> None:
+    documents = decontam.load()
+    rows = [HUMAN, API, MAIL, BOTH] * 50
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(documents.screen, rows))
+
+    assert [documents.screen(row) for row in rows] == said
 
 
 def test_it_travels_without_what_is_compiled() -> None:

@@ -19,12 +19,13 @@ from decontam.chain import Chain
 from decontam.config import load_config, rules_of
 from decontam.folding import fold
 from decontam.jsontext import Literal, literals, spliced
+from decontam.matching import Compiled, candidates, compiled, neighbours
 from decontam.paths import all_texts
 from decontam.policy import Combination, Policy, Row
 from decontam.prove import example, examples
 from decontam.redaction import redacted
 from decontam.rules import Nearby, Rule, Within
-from decontam.scan import Compiled, Match, candidates, compiled, judge, near, strongest
+from decontam.scan import Match, strongest
 from decontam.stages.signatures import Signatures
 from decontam.tally import Tally
 from decontam.types import Action, Field, Finding, Record, Redaction, Span, Strength
@@ -74,7 +75,7 @@ def growth(make: Callable[[int], Work], size: int = SIZE // LONGER) -> float:
 
 def judged(looked_for: Compiled, data: bytes) -> None:
     for candidate in candidates(looked_for, data):
-        judge(looked_for.rule, data, candidate)
+        looked_for.judge(data, candidate)
 
 
 def own_text(rule: Rule, size: int) -> bytes:
@@ -273,7 +274,7 @@ def test_validators_are_linear_in_the_longest_values_that_a_pattern_lets_through
 
 def test_a_neighbour_far_away_is_not_looked_for() -> None:
     data = b"key " * SIZE + b"x" * SIZE
-    nearby = Nearby(("key",), 60)
+    nearby = neighbours(Nearby(("key",), 60))
 
-    assert near(nearby, data, 4 * SIZE + 56, len(data))
-    assert not near(nearby, data, 4 * SIZE + 57, len(data))
+    assert nearby.stand(data, 4 * SIZE + 56, len(data))
+    assert not nearby.stand(data, 4 * SIZE + 57, len(data))

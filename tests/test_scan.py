@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decontam.config import load_config, rules_of
+from decontam.matching import candidates, compiled
+from decontam.passes import refused
 from decontam.prove import examples
 from decontam.rules import rule_from
-from decontam.scan import Match, Scanner, candidates, compiled, strongest
+from decontam.scan import Match, Scanner, strongest
 from decontam.types import Span, Strength
 from decontam.view import View, encode
 
@@ -34,10 +36,24 @@ def find(text: str, **changes: object) -> list[tuple[int, int]]:
     return [tuple(match.span) for match in Scanner((rule(**changes),)).find(View.of(text))]
 
 
+def test_hyperscan_takes_every_pattern_of_ours() -> None:
+    """One that it refuses costs half a minute of compiling when a machine starts for the first time."""
+    assert set() == refused([(index, rule) for index, rule in enumerate(RULES) if not rule.opens])
+
+
 def test_both_engines_find_the_same_in_every_example(engines: tuple[Scanner, Scanner]) -> None:
     fast, plain = engines
     for text in EXAMPLES:
         assert said(plain, text) == said(fast, text)
+
+
+@pytest.mark.parametrize("filler", ["x", "1.2.3 ", "a@b ", "key ", "号", "\u0661 ", "A1B " * 20], ids=ascii)
+def test_both_engines_find_the_same_however_full_of_marks_a_text_is(filler: str, engines: tuple[Scanner, Scanner]) -> None:
+    fast, plain = engines
+    for text in EXAMPLES[::29]:
+        for before, behind in ((1, 1), (700, 1), (1, 700), (60, 60)):
+            around = f"{filler * before}\n{text}\n{filler * behind}"
+            assert said(plain, around) == said(fast, around)
 
 
 @given(st.lists(st.sampled_from(EXAMPLES), min_size=1, max_size=4).map("\n".join) | st.text(max_size=80))

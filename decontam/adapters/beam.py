@@ -16,10 +16,11 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from decontam.adapters.beam_rows import Errored, Found, Line, Quarantined, errored, found, like, line_or_null, plain, quarantined
+from decontam.adapters.beam_rows import Counted, Errored, Found, Line, Quarantined, errored, found, like, line_or_null, plain, quarantined
 from decontam.config import Config, load_config
 from decontam.documents import Documents, Screened, count_in
 from decontam.layout import Unreadable
+from decontam.sites import page_of
 from decontam.tally import COUNTERS, OUTCOMES, Tally
 from decontam.types import Action
 
@@ -39,6 +40,17 @@ class Decontaminated(NamedTuple):
     """`Errored`: what could not be screened, with its content."""
 
 
+class DecontaminatedPages(NamedTuple):
+    """What becomes of a collection of documents, and how its pages count towards their sites; see Decontaminated."""
+
+    kept: PCollection
+    quarantined: PCollection
+    findings: PCollection
+    errors: PCollection
+    pages: PCollection
+    """`Counted`: one for each page that has a site, for `beam_sites.JudgeSites`."""
+
+
 class Decontaminate(beam.PTransform):
     """Screens documents; nothing is raised because of one, and each keeps its window and time.
 
@@ -56,14 +68,35 @@ class Decontaminate(beam.PTransform):
         self._screen = _Screen(Documents(given.to_dict()), source)
 
     def expand(self, documents: PCollection) -> Decontaminated:
-        screen = beam.ParDo(self._screen).with_output_types(documents.element_type, quarantined=Quarantined, findings=Found, errors=Errored)
-        outputs = documents | "Screen" >> screen.with_outputs("quarantined", "findings", "errors", main="kept")
-        return Decontaminated(outputs.kept, outputs.quarantined, outputs.findings, outputs.errors)
+        return Decontaminated(*_screened(documents, self._screen, quarantined=Quarantined, findings=Found, errors=Errored))
+
+
+class DecontaminatePages(beam.PTransform):
+    """Decontaminate, with one output more: how pages count towards their sites, where `input.url_key` says whose they are.
+
+    Raises ConfigError.
+    """
+
+    def __init__(self, config: str | Config | None = None, overrides: Mapping[str, Any] | None = None, source: str = "") -> None:
+        super().__init__()
+        given = config if isinstance(config, Config) else load_config(config, overrides)
+        self._screen = _Screen(Documents(given.to_dict()), source, pages=True)
+
+    def expand(self, documents: PCollection) -> DecontaminatedPages:
+        rows = {"quarantined": Quarantined, "findings": Found, "errors": Errored, "pages": Counted}
+        return DecontaminatedPages(*_screened(documents, self._screen, **rows))
+
+
+def _screened(documents: PCollection, screen: _Screen, **rows: type) -> list[PCollection]:
+    """What is kept, and the collections of rows, in their order."""
+    work = beam.ParDo(screen).with_output_types(documents.element_type, **rows)
+    outputs = documents | "Screen" >> work.with_outputs(*rows, main="kept")
+    return [outputs[name] for name in ("kept", *rows)]
 
 
 class _Screen(beam.DoFn):
-    def __init__(self, documents: Documents, source: str) -> None:
-        self._documents, self._source = documents, source
+    def __init__(self, documents: Documents, source: str, pages: bool = False) -> None:
+        self._documents, self._source, self._pages = documents, source, pages
 
     def setup(self) -> None:
         _ = self._documents.chain  # compiled before the first document, not on its time
@@ -83,12 +116,12 @@ class _Screen(beam.DoFn):
         screened = self._documents.screen(document, source, row)
         count_in(self._tally, screened, size)
         self._sizes[screened.outcome].update(size)
-        if screened.verdict is not None and not screened.verdict.findings:
+        if screened.verdict is not None and not screened.verdict.findings and not self._pages:
             return (element,)
         return self._outputs(element, document, source, screened)
 
     def _outputs(self, element: Any, document: Any, source: str, screened: Screened) -> Iterable[Any]:
-        id, outcome, changed, verdict, error = screened
+        id, outcome, changed, verdict, error, record = screened
         if verdict is None or error is not None:
             raw = element.line if isinstance(element, Line) else line_or_null(element)
             yield TaggedOutput("errors", errored(id, source, error or Unreadable("stage_failed", ""), raw))
@@ -102,6 +135,9 @@ class _Screen(beam.DoFn):
             yield TaggedOutput("quarantined", quarantined(id, source, screened.reason, verdict, held, held is document))
         for row in found(id, source, outcome, verdict):
             yield TaggedOutput("findings", row)
+        page = page_of(record, verdict) if self._pages and record is not None else None
+        if page is not None:
+            yield TaggedOutput("pages", Counted(*page, 1))
 
     def finish_bundle(self) -> None:
         """Counted once for each bundle that succeeds; what a failed one had counted is gone with it."""

@@ -1,4 +1,4 @@
-"""Rows that our Beam transforms take and give. They have schemas, so files and tables can be made of them.
+"""Rows that our Beam transforms take and give. All but `Line` have schemas, so files and tables can be made of them.
 
 Beam reads annotations as types: no `from __future__ import annotations` here, and no `str | None`, which it takes for anything.
 """
@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, Optional
 
-from apache_beam.coders import RowCoder
+from apache_beam.coders import PickleCoder, RowCoder
 from apache_beam.coders.typecoders import registry
 
 from decontam.evidence import finding_row, verdict_row
@@ -80,8 +80,33 @@ class Errored(NamedTuple):
     raw_base64: Optional[str]
 
 
-for _row in (Line, Quarantined, Found, Errored):
+class Counted(NamedTuple):
+    """Pages of a site, by language and bin of score, as the tables `sites/` of a run have them; see `decontam.sites`. They add up."""
+
+    site: str
+    language: str
+    bin: int
+    pages: int
+
+
+class Judged(NamedTuple):
+    """What all pages of a site together say, as `decontam sites --json` puts it."""
+
+    site: str
+    pages: int
+    scored: int
+    abstained: int
+    exempt: int
+    share: Optional[float]
+    low: Optional[float]
+    high: Optional[float]
+    evidence: Optional[float]
+    decision: str
+
+
+for _row in (Quarantined, Found, Errored, Counted, Judged):
     registry.register_coder(_row, RowCoder)
+registry.register_coder(Line, PickleCoder)  # rows come out of a coder in a class of its own, and we know lines by theirs
 
 
 def _writable(text: str) -> str:

@@ -12,6 +12,7 @@ import apache_beam as beam
 from apache_beam.io import iobase
 from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PBegin, PCollection
 
 from decontam.adapters.beam_rows import Line
@@ -21,6 +22,9 @@ from decontam.jsonl import LineWriter
 from decontam.jsontext import line_of
 from decontam.layout import Unreadable, layout_of
 from decontam.shards import opened
+
+NAMESPACE = "decontam.read"
+"""Of the counter `records`: the lines that went out of ReadShards, for `beam_books.balance`."""
 
 _SUFFIX = ".jsonl.zst"
 
@@ -49,14 +53,22 @@ class _Read(beam.DoFn):
     def __init__(self, config: Config) -> None:
         self._layout, self._most = layout_of(config), config.input.max_record_bytes
 
+    def start_bundle(self) -> None:
+        self._read = 0
+
     def process(self, shard: Shard) -> Iterator[Line]:
         with opened(shard.path, self._layout, shard.name, self._most) as content:
             for place in content.places(lambda position: True):
                 line = content.line(place)
                 if isinstance(line, Unreadable):
+                    self._read += 1
                     yield Line(shard.name, place.row, b"", place.size, *line)
                 elif line and not line.isspace():
+                    self._read += 1
                     yield Line(shard.name, place.row, line, place.size)
+
+    def finish_bundle(self) -> None:
+        Metrics.counter(NAMESPACE, "records").inc(self._read)  # a bundle that failed has counted nothing
 
 
 class WriteShards(beam.PTransform):

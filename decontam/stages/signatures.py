@@ -15,8 +15,9 @@ from typing import Any
 import yaml
 
 from decontam.extents import data_regions, extent
+from decontam.matching import neighbours
 from decontam.rules import Nearby
-from decontam.scan import Match, Scanner, finding, near
+from decontam.scan import Match, Scanner, finding
 from decontam.types import Finding, Span
 from decontam.view import View
 
@@ -109,7 +110,7 @@ class Signatures:
         if kind != "MASKED_SIGNATURE" and _PLACEHOLDER.search(_rest_of_sentence(view.text, span)):
             return "template"
         before = view.text[max(0, span.start - _REACH) : span.start].encode("utf-8", "replace")
-        return "discussed" if before and near(self.mentions, before, len(before), len(before)) else None
+        return "discussed" if before and neighbours(self.mentions).stand(before, len(before), len(before)) else None
 
     def _findings(self, view: View, matches: Iterable[Match]) -> Iterator[Finding]:
         reached: Span | None = None

@@ -86,6 +86,33 @@ def chain_detect(path: str, out: str) -> None:
     _timed(lambda: [chain.screen_text(text) for text in texts])
 
 
+def _stages_detect(path: str, *names: str, warm: bool = False) -> None:
+    from decontam.config import chain_of, load_config
+
+    every = load_config().stages
+    texts = _texts(path)
+    chain = chain_of(load_config(None, {"stages": {name: {"enabled": name in names} for name in every}}))
+    if warm:
+        for text in texts:
+            chain.screen_text(text)
+    _timed(lambda: [chain.screen_text(text) for text in texts])
+
+
+def pii_and_secrets(path: str, out: str) -> None:
+    """The stages `pii` and `secrets` in the same way."""
+    _stages_detect(path, "pii", "secrets")
+
+
+def pii_and_secrets_warm(path: str, out: str) -> None:
+    """The same for the second time: patterns are compiled when they are first needed, two seconds' worth in each process."""
+    _stages_detect(path, "pii", "secrets", warm=True)
+
+
+def rules_warm(path: str, out: str) -> None:
+    """All three stages of rules, `signatures` with them, for the second time."""
+    _stages_detect(path, "pii", "secrets", "signatures", warm=True)
+
+
 def _run(path: str, out: str, workers: int) -> None:
     command = [sys.executable, "-m", "decontam", "run", path + ".d", "--out", f"{out}/run", "--workers", str(workers)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -101,8 +128,12 @@ def run_two_workers(path: str, out: str) -> None:
     _run(path, out, 2)
 
 
-CASES = (floor, datatrove_noop, datatrove_pii, chain_detect, run_one_worker, run_two_workers)
+PEERS = (floor, datatrove_noop, datatrove_pii)
+CASES = (*PEERS, pii_and_secrets, pii_and_secrets_warm, rules_warm, chain_detect, run_one_worker, run_two_workers)
 RATIOS = (
+    ("pii and secrets / PIIFormatter", "pii_and_secrets", "datatrove_pii", None),
+    ("the same, warm / PIIFormatter", "pii_and_secrets_warm", "datatrove_pii", 8.0),
+    ("rules, warm / PIIFormatter", "rules_warm", "datatrove_pii", None),
     ("chain, detect only / PIIFormatter", "chain_detect", "datatrove_pii", 3.0),
     ("decontam run / datatrove no-op", "run_one_worker", "datatrove_noop", 1.5),
     ("decontam run / floor", "run_one_worker", "floor", None),
@@ -137,7 +168,7 @@ def main(megabytes: float, repeats: int) -> None:
         seconds = {case.__name__: statistics.median(measure(case, path) for _ in range(repeats)) for case in CASES}
         for case in CASES:
             spent = seconds[case.__name__]
-            print(f"{case.__name__:<18} {spent:8.2f} CPU s {size / spent:8.1f} MB/s   {(case.__doc__ or '').splitlines()[0]}")
+            print(f"{case.__name__:<21} {spent:8.2f} CPU s {size / spent:8.1f} MB/s   {(case.__doc__ or '').splitlines()[0]}")
         for name, ours, theirs, goal in RATIOS:
             print(f"{name:<36} {seconds[theirs] / seconds[ours]:6.2f}x" + (f"   (goal {goal}x)" if goal else ""))
         print(f"{'two workers / one, CPU time':<36} {seconds['run_two_workers'] / seconds['run_one_worker']:6.2f}x   (goal 1.1x at most)")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from threading import local
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,8 +25,6 @@ READING = 1
 
 MOST = 1 << 17
 """Tokens in one piece; larger texts are read piece by piece, so that their tokens never need more memory than the text."""
-
-_WORTH_TRIMMING = 1 << 14  # bytes of text: below, copying costs more than the memory for as many tokens as there are bytes
 
 # Kinds of tokens.
 WORD, CAPITAL, CAPITALS, NUMBER, MARK, SINGLE = range(6)
@@ -183,6 +182,19 @@ def _tokenise(  # noqa: C901, PLR0912, PLR0915 - one loop, as fast as can be
     return count, at
 
 
+_scratch = local()
+
+
+def _room(size: int) -> tuple[Any, Any, Any, Any]:
+    """Arrays for the tokens of so many bytes. A thread keeps them: texts have a fifth as many, and memory is dear when first written."""
+    held: tuple[Any, Any, Any, Any] | None = getattr(_scratch, "arrays", None)
+    if held is None or len(held[0]) < size:
+        most = max(size, min(MOST, 2 * size))
+        held = np.empty(most, np.uint64), np.empty(most, np.uint8), np.empty(most, np.int32), np.empty(most, np.int32)
+        _scratch.arrays = held
+    return held
+
+
 @lru_cache(maxsize=1)
 def _table() -> tuple[Any, Any, Any]:
     with np.load(TABLE) as table:
@@ -195,14 +207,10 @@ def tokenised(data: bytes, start: int = 0) -> Tokens:
     >>> tokenised("Don't ‘panic’: 42!".encode()).kinds.tolist() == [CAPITAL, MARK, WORD, MARK, MARK, NUMBER, MARK]
     True
     """
-    room = min(MOST, len(data) - start)
-    keys, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
-    starts, ends = np.empty(room, np.int32), np.empty(room, np.int32)
+    size = min(MOST, len(data) - start)
+    keys, kinds, starts, ends = (array[:size] for array in _room(size))
     count, at = _tokenise(np.frombuffer(data, np.uint8), start, *_table(), keys, kinds, starts, ends)
-    arrays = keys[:count], kinds[:count], starts[:count], ends[:count]
-    if room > _WORTH_TRIMMING:
-        arrays = tuple(array.copy() for array in arrays)  # type: ignore[assignment]
-    return Tokens(*arrays, int(at))
+    return Tokens(keys[:count].copy(), kinds[:count].copy(), starts[:count].copy(), ends[:count].copy(), int(at))
 
 
 def of(view: View) -> Tokens:

@@ -18,6 +18,7 @@ from decontam.windows import Place, in_bytes, windows
 
 _WIDEST_CHARACTER = 4  # bytes
 _WIDE = 400  # characters of a match
+_LONG = 2000  # bytes of a window that is worth asking first whether what must be near stands anywhere near
 _LONG_HEAD = 6  # bytes; what begins with less is begun too often
 
 _CAPTURE = re.compile(r"\((?!\?)|\(\?P<")  # or a bracket that stands for itself, which only costs the second look
@@ -111,6 +112,11 @@ class Neighbours(NamedTuple):
         around = _around(data, start, end, self.characters, self.before)
         return self.search(around, 0, len(around)) is not None
 
+    def stand_near(self, data: bytes, start: int, end: int) -> bool:
+        """Whether one of them stands anywhere so near that it could be one of a span between two bytes."""
+        reach = self.characters * _WIDEST_CHARACTER
+        return self.search(data, max(0, start - reach), min(len(data), end + reach)) is not None
+
 
 def neighbours(nearby: Nearby) -> Neighbours:
     """The words of a rule, ready to be looked for."""
@@ -138,6 +144,9 @@ class Compiled(NamedTuple):
     within: Neighbours | None
     context: Neighbours | None
     unless: Neighbours | None
+    needed: tuple[Neighbours, ...]
+    vetoes: Neighbours | None
+    """The bare words of what must stand around a span, and of what must not."""
 
     def windows(self, places: list[Place], size: int, extra: int) -> Iterable[tuple[int, int]]:
         """Where to look in a text of `size` bytes, `extra` more than characters, in which gates opened at `places`."""
@@ -150,6 +159,18 @@ class Compiled(NamedTuple):
         reach = in_bytes(rule.reach, extra)
         # In a text that is full of anchors the windows would be one.
         return windows(sorted(places), reach, size) if len(places) * reach < size else ((0, size),)
+
+    def narrowed(self, data: bytes, start: int, end: int) -> Compiled | None:
+        """The rule as it is between two bytes: without the words that veto it, where none of them is near; None where a word is nowhere
+        near that must be.
+
+        A hostile text has a candidate every few bytes, and to ask around each of them takes many times as long.
+        """
+        if end - start < _LONG:
+            return self
+        if not all(words.stand_near(data, start, end) for words in self.needed):
+            return None
+        return self if self.vetoes is None or self.vetoes.stand_near(data, start, end) else self._replace(unless=None)
 
     def judge(self, data: bytes, candidate: Candidate) -> Strength | None:
         """How strong a candidate is once its anchors, neighbours and validators were asked; None where they refuse it.
@@ -183,7 +204,11 @@ def compiled(rule: Rule) -> Compiled:
         held.append(_searched(compile_pattern(rule.held)))
     within = Neighbours(_literals(rule.within.anchors), rule.within.characters) if rule.within else None
     context, unless = (neighbours(nearby) if nearby else None for nearby in (rule.context, rule.unless))
-    around = (tuple(held), within, context, unless)
+    needed = [within] if within else []
+    if rule.context and rule.context.required:
+        needed.append(Neighbours(_literals(rule.context.words), rule.context.characters))
+    vetoes = Neighbours(_literals(rule.unless.words), rule.unless.characters) if rule.unless else None
+    around = (tuple(held), within, context, unless, tuple(needed), vetoes)
     if rule.together:
         # It names what data are full of, which `re` finds ten times as fast; keys and values have nothing to go back over.
         keys = re.compile(rule.bounded.encode())

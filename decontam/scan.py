@@ -75,9 +75,12 @@ class Scanner:
             looked_for = self._patterns.get(index) or self._compiled(index)
             rule = looked_for.rule
             for start, end in looked_for.windows(places, len(data), extra):
-                here = candidates(looked_for, data, start, end)
+                asked = looked_for.narrowed(data, start, end)
+                if asked is None:
+                    continue
+                here = candidates(asked, data, start, end)
                 for candidate in clusters(rule, here, data) if rule.together else here:
-                    strength = looked_for.judge(data, candidate)
+                    strength = asked.judge(data, candidate)
                     if strength is not None:
                         found.append((rule, Span(*candidate.span), strength))
         if not found or not extra:

@@ -41,10 +41,14 @@ def test_hyperscan_takes_every_pattern_of_ours() -> None:
     assert set() == refused([(index, rule) for index, rule in enumerate(RULES) if not rule.opens])
 
 
-def test_both_engines_find_the_same_in_every_example(engines: tuple[Scanner, Scanner]) -> None:
+PROSE = "Words of people, a line of them, that says nothing. "
+
+
+@pytest.mark.parametrize(("before", "behind"), [("", ""), (PROSE * 3 + "\n", ""), (PROSE * 40 + "x ", "\n" + PROSE)])
+def test_both_engines_find_the_same_in_every_example(before: str, behind: str, engines: tuple[Scanner, Scanner]) -> None:
     fast, plain = engines
     for text in EXAMPLES:
-        assert said(plain, text) == said(fast, text)
+        assert said(plain, before + text + behind) == said(fast, before + text + behind)
 
 
 @pytest.mark.parametrize("filler", ["x", "1.2.3 ", "a@b ", "key ", "号", "\u0661 ", "A1B " * 20], ids=ascii)

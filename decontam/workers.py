@@ -206,6 +206,7 @@ def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, w
     board = context.RawArray("q", len(shards) * _COLUMNS)
     values = (setup.config.to_dict(), setup.out, setup.fingerprint, setup.limit, setup.since)
     suspects: list[str] = []
+    others, broken = set(multiprocessing.active_children()), False
     with ProcessPoolExecutor(min(workers, len(shards)), context, initializer=_start, initargs=(values, board)) as pool:
         running: dict[Future[Outcome], tuple[int, list[Shard]]] = {}
         try:
@@ -214,7 +215,7 @@ def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, w
                 running[pool.submit(_work, first, group)] = first, group
                 first += len(group)
         except BrokenProcessPool:
-            pass  # those that were submitted will say so
+            broken = True  # those that were submitted will say so
         while running:
             done, _ = wait(running, timeout=_POLL, return_when=FIRST_COMPLETED)
             for future in done:
@@ -222,6 +223,7 @@ def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, w
                 try:
                     part = future.result()
                 except BrokenProcessPool:
+                    broken = True
                     suspects += [shard.name for place, shard in enumerate(group) if board[(first + place) * _COLUMNS] == _BEGUN]
                 else:
                     _take(part, group, outcome, watch)
@@ -229,4 +231,7 @@ def _screen_until_a_death(setup: Setup, shards: Sequence[Shard], workers: int, w
                 for place, shard in enumerate(group):
                     if board[(first + place) * _COLUMNS]:
                         watch(_progress(board, first + place, shard))
+        # A pool that breaks while its workers are still being started waits for the last of them for ever.
+        for child in set(multiprocessing.active_children()) - others if broken else ():
+            child.kill()
     return suspects

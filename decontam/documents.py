@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count
-from threading import Lock
 from typing import Any, NamedTuple
 
 import orjson
@@ -22,9 +21,6 @@ from decontam.policy import Policy
 from decontam.redaction import by_field, of_record, redacted
 from decontam.tally import OUTCOME, Tally
 from decontam.types import Action, Field, Finding, Record, Redaction, Verdict
-
-_ONE_AT_A_TIME = Lock()
-"""A chain scans in memory that it keeps, so one thread at a time; hosts share one chain between the threads of a process."""
 
 
 class Screened(NamedTuple):
@@ -104,8 +100,7 @@ class Documents:
             return Screened(f"{source}:{row}", "errored", None, None, record)
         chain = chain or self.chain  # a wrong config is nobody's document
         try:
-            with _ONE_AT_A_TIME:
-                verdict = chain.screen(record)
+            verdict = chain.screen(record)
         except Exception as error:  # noqa: BLE001 - a stage of somebody else's; its message may hold text
             return Screened(record.id, "errored", None, None, Unreadable("stage_failed", f"a stage raised {type(error).__name__}"))
         outcome = OUTCOME[verdict.action]

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from itertools import islice
+from threading import local
 from typing import Any
 
 import re2
 
 from decontam.cache import cached, key_of
 from decontam.folding import DECODED
-from decontam.gates import Gate, Group, Hits, Row, hyperscan_plan, re2_plan
+from decontam.gates import Gate, Group, Hits, Plan, Row, hyperscan_plan, re2_plan
 from decontam.rules import LARGEST_PROGRAM, Rule, compile_pattern
 from decontam.windows import Place, in_bytes, near
 
@@ -76,11 +77,19 @@ class HyperscanPass:
 
     def __init__(self, gate: Sequence[Row], first: int = 0) -> None:
         self._database = _database(tuple(gate), first) if gate else None
-        self._scratch = hyperscan.Scratch(self._database) if self._database else None
+        self._own = local()
 
     def __call__(self, data: bytes, seen: Seen) -> None:
         if self._database is not None:
-            self._database.scan(data, _noted, context=seen, scratch=self._scratch)
+            self._database.scan(data, _noted, context=seen, scratch=self._scratch())
+
+    def _scratch(self) -> Any:
+        """What hyperscan writes to while it scans; hosts share one chain between threads, which must not share this."""
+        try:
+            return self._own.scratch
+        except AttributeError:
+            self._own.scratch = hyperscan.Scratch(self._database)
+            return self._own.scratch
 
 
 class Around:
@@ -165,17 +174,16 @@ def _compile(gate: Gate, first: int) -> Any:
     return database
 
 
-def refused(rules: Sequence[tuple[int, Rule]]) -> set[int]:
-    """The rules whose patterns hyperscan does not take, alone; they are asked one by one only when it did not take them all."""
+def refused(rules: Sequence[tuple[int, Rule]], plan: Plan) -> set[int]:
+    """The rules whose patterns hyperscan does not take, alone; they are asked one by one only when it did not take their plan."""
 
     def ask() -> bytes:
         try:
-            InHyperscan(rules)
+            InHyperscan(plan)
         except hyperscan.error:
             return " ".join(str(index) for index, rule in rules if not _taken(rule)).encode() or b" "
         return b" "
 
-    plan = hyperscan_plan(rules)
     rows = (*plan.anything, *plan.beyond_ascii, *(row for group in plan.groups for row in group.patterns))
     key = key_of(version("hyperscan"), *(row.expression for row in rows))
     return set(map(int, cached(f"{key}.refused", ask).split()))
@@ -224,8 +232,7 @@ class InRe2:
 class InHyperscan:
     """The same by hyperscan, and where they open."""
 
-    def __init__(self, rules: Sequence[tuple[int, Rule]], refused: Collection[int] = ()) -> None:
-        plan = hyperscan_plan(rules, refused)
+    def __init__(self, plan: Plan) -> None:
         self._rows = (*plan.anything, *plan.beyond_ascii)
         self._anything = HyperscanPass(plan.anything)
         self._beyond_ascii = HyperscanPass(plan.beyond_ascii, len(plan.anything))
@@ -278,7 +285,9 @@ class Passes:
         numbered = [(index, rule) for index, rule in enumerate(rules) if not rule.opens]
         self._gates: InHyperscan | InRe2
         if engine == "hyperscan":
-            self._gates = InHyperscan(numbered, refused(numbered))
+            plan = hyperscan_plan(numbered)
+            without = refused(numbered, plan)
+            self._gates = InHyperscan(hyperscan_plan(numbered, without) if without else plan)
         else:
             self._gates = InRe2(numbered)
 

@@ -15,7 +15,7 @@ from decontam.codecs import CODECS
 from decontam.config import shipped
 from decontam.errors import ConfigError, InputError, did_you_mean
 from decontam.logs import Options
-from decontam.logs.fields import Part, Shape, Wanted
+from decontam.logs.fields import Shape, Wanted
 from decontam.paths import steps
 
 _STRICT = ConfigDict(extra="forbid")
@@ -23,32 +23,17 @@ _UNKNOWN = {"unexpected_keyword_argument", "extra_forbidden"}
 
 
 @dataclass(frozen=True, config=_STRICT)
-class WrittenPart:
-    """A part as it is written: see `Wanted`."""
-
-    part: Part
-    fields: tuple[str, ...]
-    joined: bool = False
-    of: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    counts_from: int = 0
-
-    def wanted(self) -> Wanted:
-        return Wanted(self.part, self.fields, self.joined, self.of, self.labels, self.counts_from)
-
-
-@dataclass(frozen=True, config=_STRICT)
 class WrittenShape:
     """A shape as it is written: see `Shape`, and the names of files that have it."""
 
     files: tuple[str, ...]
-    parts: tuple[WrittenPart, ...]
+    parts: tuple[Wanted, ...]
     id: str | None = None
     records: str | None = None
     columns: tuple[str, ...] = ()
 
     def shape(self) -> Shape:
-        return Shape(tuple(part.wanted() for part in self.parts), self.id, self.columns, self.records)
+        return Shape(self.parts, self.id, self.columns, self.records)
 
     def fits(self, name: str) -> bool:
         """Whether a file has this shape, by its name without what compressed it."""
@@ -109,7 +94,7 @@ def _explained(error: ValidationError) -> str:
     place = [str(part) for part in first["loc"]]
     dotted = ".".join(place)
     if first["type"] in _UNKNOWN:
-        known = {**Benchmark.__annotations__, **WrittenShape.__annotations__, **WrittenPart.__annotations__}
+        known = {**Benchmark.__annotations__, **WrittenShape.__annotations__, **Wanted.__annotations__}
         return f"unknown key {dotted!r}{did_you_mean(place[-1], known)}"
     if first["type"] in {"missing", "missing_argument"}:
         return f"{'.'.join(place[:-1])} lacks {place[-1]!r}"

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from decontam import manifest, tables
+from decontam import finished, tables
 from decontam.errors import InputError
 from decontam.folders import Folder
 from decontam.keys import Key
@@ -22,14 +22,7 @@ _TABLE = ".parquet"
 
 def opened(out: str, key: Key) -> tuple[Folder, dict[str, Any]]:
     """The output of a run, and its manifest. Raises InputError where it is none, or one that this key knows nothing of."""
-    folder = Folder(out)
-    try:
-        content = folder.read(manifest.NAME)
-    except OSError as error:
-        raise InputError(f"{out}: {error.strerror or error}") from None
-    if content is None:
-        raise InputError(f"{out}: no {manifest.NAME}; name the --out folder or URL of a run")
-    about: dict[str, Any] = json.loads(content)
+    folder, about = finished.opened(out)
     if not about.get("key"):
         raise InputError(f"{out}: that run had no policy.key, so its findings know no values; run it again with one")
     if about["key"] != key.id:

@@ -21,6 +21,8 @@ class Wanted:
     `counts_from` on, a letter, or one of the `labels`.
     """
 
+    __pydantic_config__ = {"extra": "forbid"}  # noqa: RUF012 - pydantic reads it where one is written in YAML
+
     part: Part
     fields: tuple[str, ...]
     joined: bool = False

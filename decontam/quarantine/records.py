@@ -20,8 +20,9 @@ from decontam.errors import DecontamError, InputError
 from decontam.files import open_bytes
 from decontam.folders import Folder
 from decontam.layout import Layout, Unreadable
+from decontam.recall import findings_of
 from decontam.redaction import merged, redacted
-from decontam.types import PROVENANCE, Field, Finding, Record, Redaction, Span, Strength
+from decontam.types import PROVENANCE, Field, Finding, Record, Redaction, Span
 
 COVER = "\N{BULLET}"
 """Stands for each character of a credential."""
@@ -93,7 +94,7 @@ class Records:
             raise InputError(f"{path}: {' '.join(str(error).split())[:200]}; the quarantine of that run is not as it was") from None
 
     def _held(self, row: Mapping[str, Any], covered: bool) -> Held:
-        findings = tuple(map(finding_of, row["findings"]))
+        findings = tuple(findings_of(row))
         about = row["source"], row["row"], row["id"], row["action"]
         if row["record"] is None:
             return Held(*about, findings, (), row["exact"], problem="This run kept no originals (quarantine.original: drop).")
@@ -133,22 +134,6 @@ def _others(value: Mapping[str, Any], fields: Sequence[Field]) -> Iterable[Text]
         if not any(path == name or path.startswith((f"{name}.", f"{name}[")) for path, _, _ in fields):
             is_json = inner is None or isinstance(inner, (bool, int, float, list, dict))
             yield Text(name, json.dumps(inner, ensure_ascii=False, default=str) if is_json else str(inner), None, False)
-
-
-def finding_of(row: Mapping[str, Any]) -> Finding:
-    """A finding as a table holds it."""
-    return Finding(
-        field=row["field"],
-        stage=row["stage"],
-        rule=row["rule"],
-        revision=row["revision"],
-        kind=row["kind"],
-        span=Span(row["start"], row["end"]),
-        strength=Strength[row["strength"].upper()],
-        score=row["score"],
-        provider=row["provider"],
-        detail=json.loads(row["detail"] or "{}"),
-    )
 
 
 def moved(findings: Sequence[Finding], placeholder: str) -> tuple[Finding, ...]:

@@ -1,4 +1,4 @@
-"""Beam's portable job service with an external pool of workers: parity, and workers that are killed."""
+"""The portable job service of Beam, and Prism, with an external pool of workers: parity, streams, workers that are killed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from apache_beam.transforms.external import ImplicitSchemaPayloadBuilder
 
 from tests.test_run import API, HUMAN, MAIL
 
-from .beam_engines import Engine, expansion_service, job_service
-from .beam_parity import agrees, fails_and_is_done_again
+from .beam_engines import Engine, expansion_service, job_service, prism
+from .beam_parity import agrees, fails_and_is_done_again, streams
 
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    with job_service(tmp_path_factory.mktemp("logs")) as started:
+@pytest.fixture(scope="module", params=[job_service, prism], ids=["job service", "prism"])
+def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    with request.param(tmp_path_factory.mktemp("logs")) as started:
         yield started
 
 
@@ -32,6 +32,11 @@ def test_it_says_what_a_run_says(engine: Engine, config: str, tmp_path: Path) ->
 
 def test_a_worker_that_is_killed_fails_the_pipeline_which_can_be_started_again(engine: Engine, tmp_path: Path) -> None:
     fails_and_is_done_again(engine, tmp_path)
+
+
+@pytest.mark.parametrize("engine", [prism], indirect=True, ids=["prism"])
+def test_a_stream_is_screened_in_its_windows(engine: Engine, tmp_path: Path) -> None:
+    streams(engine, tmp_path)
 
 
 def test_pipelines_of_other_languages_find_it_in_an_expansion_service(tmp_path: Path) -> None:

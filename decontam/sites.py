@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -360,8 +360,13 @@ def estimate(counts: Mapping[str, Array], reference: Reference) -> Estimate:
     return Estimate(share, min(low, share), max(high, share), float(strict.max()))
 
 
+Decision = Literal["model", "not shown", "too few", "not known"]
+"""model: more evidence of model-written pages than the stated share of human sites has. not shown: less. too few: fewer than
+FEWEST scored pages. not known: scored pages are in languages without a reference."""
+
+
 class Site(NamedTuple):
-    """What a run says of a site. `decision` is one of DECISIONS."""
+    """What a run says of a site."""
 
     site: str
     pages: int
@@ -372,12 +377,7 @@ class Site(NamedTuple):
     low: float | None
     high: float | None
     evidence: float | None
-    decision: str
-
-
-DECISIONS = ("model", "not shown", "too few", "not known")
-"""model: more evidence of model-written pages than the stated share of human sites has. not shown: less. too few: fewer than
-FEWEST scored pages. not known: scored pages are in languages without a reference."""
+    decision: Decision
 
 
 def judge(site: str, pages: Mapping[tuple[str, int], int], reference: Reference, fpr: float) -> Site:
@@ -398,5 +398,5 @@ def judge(site: str, pages: Mapping[tuple[str, int], int], reference: Reference,
         return Site(*about, None, None, None, None, "not known" if scored >= FEWEST else "too few")
     found = estimate(counts, reference)
     asked = max(reference[name].evidence(known, fpr) for name in counts)
-    decision = "too few" if known < FEWEST else "model" if found.evidence >= asked else "not shown"
+    decision: Decision = "too few" if known < FEWEST else "model" if found.evidence >= asked else "not shown"
     return Site(*about, *found, decision)

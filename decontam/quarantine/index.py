@@ -18,9 +18,6 @@ from decontam.queries import Connection, columns_of, connected, paths_of, source
 DIMENSIONS = ("stage", "rule", "provider", "source", "verdict")
 """What records can be filtered and counted by."""
 
-STRATA = ("rule", "stage", "provider", "source")
-"""What a sample can be stratified by: always that of the finding that weighs most."""
-
 _STRENGTH = "case f.strength when 'conclusive' then 3 when 'strong' then 2 when 'weak' then 1 else 0 end::utinyint"
 _NUMBERED = "(row_number() over () - 1)::integer as n"
 _OPEN = "open"

@@ -45,7 +45,7 @@ def shares(sizes: Mapping[str, int], most: int) -> dict[str, int]:
 def sample(index: Index, most: int, by: str = "rule", seed: int = 0) -> list[Drawn]:
     """At most `most` records, by number; the same ones for the same seed and quarantine.
 
-    `by` is one of `index.STRATA`: a record is in the stratum of the finding that weighs most in it.
+    `by` is rule, stage, provider or source: a record is in the stratum of the finding that weighs most in it.
     """
     sizes = index.strata(by)
     given = shares(sizes, most)
